@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: ISC
+# The llm tools.  The link lines are the architecture: a program links its own layer and those below.
+#
+#	make				build, into bin/ (nothing is installed; what is missing is named)
+#	make demo			install what is missing, build, fetch the small model, show the work
+#	make check			the same, and run all tests; make lint: only what looks at the sources
+#	make check-oracle		the tests that compare with independent Python packages
+#	make asan, make clang		everything again under ASan and UBSan, or built by clang
+#	make install uninstall		PREFIX=/usr/local DESTDIR=
+#	make deps, bench, fuzz, clean, distclean (what was fetched goes too)
+CC	= gcc
+BUILD	= build
+BINDIR	= bin
+PREFIX	= /usr/local
+OPT	= -O2 -g
+WARN	= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Werror
+CFLAGS	= -std=c11 -D_POSIX_C_SOURCE=200809L $(OPT) $(WARN) -ffp-contract=off -fno-strict-aliasing \
+	  -pthread -I. $(SAN)
+LDFLAGS	= -pthread $(SAN)
+MAKEFLAGS += --no-print-directory
+
+X86	:= $(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null))
+CORE_C	:= $(wildcard libcore/*.c libcore/kernels/*.c libcore/kernels/generic/*.c) \
+	   $(if $(X86),$(wildcard libcore/kernels/x86/*/*.c))
+TOK_C	:= $(wildcard tokenize/*.c)
+GEN_C	:= $(wildcard generate/*.c)
+TOOL_C	:= $(wildcard bin/tool*.c)
+CHAT_C	:= $(wildcard bin/chat_*.c)
+WRAPPERS := $(notdir $(wildcard $(addprefix bin/,llm-model llm-summarize llm-commit)))
+PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/llm-*.c))
+UNIT_C	:= $(wildcard tests/core-*.c tests/tokenize-*.c tests/generate-*.c)
+UNITS	:= $(patsubst tests/%.c,%,$(UNIT_C))
+MAKER_C	:= $(filter-out $(wildcard tests/mk*_*.c),$(wildcard tests/mk*.c))
+SUPPORT_C := $(filter-out $(UNIT_C) $(MAKER_C),$(wildcard tests/*.c))
+BENCHES	:= $(patsubst tests/%.c,%,$(wildcard tests/bench/*.c))
+FUZZERS	:= $(patsubst tests/%.c,%,$(wildcard tests/fuzz/*.c))
+
+obj	= $(patsubst %.c,$(BUILD)/%.o,$(1))
+CORE	= $(BUILD)/libcore.a
+TOKENIZE = $(BUILD)/tokenize.a $(CORE)
+GENERATE = $(BUILD)/generate.a $(TOKENIZE)
+TOOL	= $(BUILD)/bin/tool.a
+SUPPORT	= $(BUILD)/tests/support.a
+LIBS	= -lutf8proc -lm
+TEST_LIBS = $(LIBS) -ljansson
+
+BUILT	= $(addprefix $(BINDIR)/,$(PROGRAMS) $(if $(filter-out bin,$(BINDIR)),$(WRAPPERS)))
+
+all: $(BUILT)
+
+$(BUILD)/libcore.a: $(call obj,$(CORE_C))
+$(BUILD)/tokenize.a: $(call obj,$(TOK_C))
+$(BUILD)/generate.a: $(call obj,$(GEN_C))
+$(BUILD)/bin/tool.a: $(call obj,$(TOOL_C))
+$(BUILD)/tests/support.a: $(call obj,$(SUPPORT_C))
+$(BUILD)/%.a: $(BUILD)/.sources
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $(filter %.o,$^)
+
+# Kernels want every loop unrolled, but for sanitizers, under which that takes minutes to compile.
+FAST	= $(if $(SAN),-O1,-O3)
+$(BUILD)/libcore/kernels/x86/avx2/%.o: ISA = -mavx2 -mfma -mf16c $(FAST)
+$(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c $(FAST)
+$(BUILD)/libcore/kernels/generic/%.o: ISA = $(FAST)
+$(BUILD)/%.o: %.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(ISA) -MMD -MP -c -o $@ $<
+
+# Sources of one program alone are named after it: bin/chat_*.c are llm-chat's.
+own	= $(call obj,$(wildcard bin/$(patsubst llm-%,%,$(1))_*.c))
+$(foreach p,$(PROGRAMS),$(eval $(BINDIR)/$(p): $(call own,$(p))))
+$(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(GENERATE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(if $(filter llm-chat,$(@F)),-ledit) $(LIBS)
+$(BINDIR)/llm-chat: $(call obj,$(CHAT_C))
+ifneq ($(BINDIR),bin)
+$(addprefix $(BINDIR)/,$(WRAPPERS)): $(BINDIR)/%: bin/%
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+endif
+
+$(BUILD)/tests/core-%: $(BUILD)/tests/core-%.o $(SUPPORT) $(CORE)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+$(BUILD)/tests/tokenize-%: $(BUILD)/tests/tokenize-%.o $(SUPPORT) $(TOKENIZE)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+$(BUILD)/tests/generate-%: $(BUILD)/tests/generate-%.o $(SUPPORT) $(GENERATE)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT) $(GENERATE)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+# Programs that make what tests read (models, broken files).
+$(BUILD)/tests/mk%: $(BUILD)/tests/mk%.o $(SUPPORT) $(GENERATE)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+UNIT_FILES = $(addprefix $(BUILD)/tests/,$(UNITS))
+units: $(UNIT_FILES) $(patsubst %.c,$(BUILD)/%,$(MAKER_C))
+
+# Objects are made anew when the flags change, archives when the list of sources does.
+remember = $(shell mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@)
+$(BUILD)/.flags: FORCE
+	@: $(call remember,$(CC) $(CFLAGS))
+$(BUILD)/.sources: FORCE
+	@: $(call remember,$(CORE_C) $(TOK_C) $(GEN_C) $(TOOL_C) $(SUPPORT_C))
+
+# Plain make installs nothing; what is missing is named before the compiler stumbles over it.
+ifeq ($(filter-out all,$(or $(MAKECMDGOALS),all)),)
+MISSING := $(shell CC='$(CC)' .ci/deps missing build 2>&1)
+ifneq ($(MISSING),)
+$(error $(MISSING))
+endif
+endif
+
+deps:
+	@.ci/deps install build test fetch lint oracle
+
+# As many jobs as there are cores, unless the caller has chosen.
+BUILD_ALL = $(MAKE) Q=@ $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc 2>/dev/null || echo 2))
+DATA	= $(or $(XDG_DATA_HOME),$(HOME)/.local/share)
+# The tests' own copy of the small model; one in the user's store is read where there is one.
+STORE	= env XDG_DATA_HOME='$(CURDIR)/.cache' XDG_DATA_DIRS='$(DATA)' bin/llm-model
+TESTS	= $(wildcard tests/[0-9]*.t)
+LOOKS	= $(wildcard tests/8[0-9]-*.t)
+RUN	= LLM_TEST_BIN='$(CURDIR)/$(BINDIR)' LLM_TEST_BUILD='$(CURDIR)/$(BUILD)' \
+	  LLM_TEST_MODEL="$${LLM_TEST_MODEL-$$($(STORE) path smollm2 2>/dev/null)}"
+
+model:
+	@[ -n "$${LLM_TEST_MODEL+set}" ] || $(STORE) get smollm2 >/dev/null || :
+
+check:
+	@.ci/deps install build test -- fetch lint
+	@$(BUILD_ALL) all units
+	@$(MAKE) model
+	@$(RUN) tests/run $(UNIT_FILES) $(TESTS)
+
+lint:
+	@$(RUN) tests/run $(LOOKS)
+
+# The same tests in another build (JOBS: several at once, where no time is measured); what only looks
+# at the sources need not look twice.
+again:
+	@$(BUILD_ALL) all units
+	@$(MAKE) model
+	@$(RUN) tests/run $(JOBS) $(UNIT_FILES) $(filter-out $(LOOKS),$(TESTS))
+
+asan:
+	@.ci/deps install build test -- fetch
+	@LLM_TEST_ASAN=1 LLM_TEST_TIMEOUT=1800 ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(MAKE) again JOBS='-j 2' BUILD=build/asan BINDIR=build/asan/bin OPT='-O1 -g -fno-omit-frame-pointer' \
+	SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+
+clang:
+	@CC=clang .ci/deps install build test -- fetch
+	@$(MAKE) again CC=clang BUILD=build/clang BINDIR=build/clang/bin
+
+check-oracle: .cache/venv/.done
+	@.ci/deps install build test -- fetch
+	@$(BUILD_ALL) all units
+	@$(MAKE) model
+	@$(RUN) LLM_TEST_PYTHON='$(CURDIR)/.cache/venv/bin/python' tests/run $(wildcard tests/oracle-*.py)
+
+.cache/venv/.done: tests/oracle.txt
+	@.ci/deps install fetch oracle
+	@mkdir -p .cache && rm -rf .cache/venv && python3 -m venv .cache/venv
+	@.cache/venv/bin/python -m pip install -q --disable-pip-version-check --retries 1 -r tests/oracle.txt || \
+	{ echo 'cannot fetch the packages of tests/oracle.txt: with their wheels in a folder set PIP_FIND_LINKS=FOLDER PIP_NO_INDEX=1' >&2; exit 1; }
+	@touch $@
+
+demo:
+	@.ci/deps install build -- fetch
+	@$(BUILD_ALL) all
+	@bin/share/demo
+
+bench: all $(addprefix $(BUILD)/tests/,$(BENCHES))
+	@for b in $(filter-out all,$^); do LLM_TEST_SHARED="$$(cd ../shared/data 2>/dev/null && pwd)" $(RUN) $$b || exit; done
+
+# Each fuzz target for a minute, from the broken models that the tests make.
+FUZZ_SECONDS = 60
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(GENERATE)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
+
+fuzz:
+	@.ci/deps install build test lint fuzz
+	@$(MAKE) fuzz-run CC=clang BUILD=build/fuzz BINDIR=build/fuzz/bin OPT='-O1 -g' \
+	SAN='-fsanitize=fuzzer-no-link,address,undefined'
+
+fuzz-run: $(addprefix $(BUILD)/tests/,$(FUZZERS)) $(BUILD)/tests/mkbroken
+	@mkdir -p $(BUILD)/corpus && $(BUILD)/tests/mkbroken $(BUILD)/corpus >/dev/null
+	@for f in $(addprefix $(BUILD)/tests/,$(FUZZERS)); do \
+	$$f -max_total_time=$(FUZZ_SECONDS) -max_len=131072 -artifact_prefix=$(BUILD)/ $(BUILD)/corpus || exit; done
+
+SHARE	= $(DESTDIR)$(PREFIX)/share
+INSTALLED = $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) $(WRAPPERS)) \
+	  $(addprefix $(SHARE)/man/man1/,$(notdir $(wildcard man/*.1))) \
+	  $(addprefix $(SHARE)/man/man7/,$(notdir $(wildcard man/*.7))) \
+	  $(addprefix $(SHARE)/bash-completion/completions/,$(PROGRAMS) $(WRAPPERS))
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man7 $(SHARE)/bash-completion/completions
+	install -m 755 $(addprefix $(BINDIR)/,$(PROGRAMS) $(WRAPPERS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 man/*.1 $(SHARE)/man/man1
+	install -m 644 man/*.7 $(SHARE)/man/man7
+	for p in $(PROGRAMS) $(WRAPPERS); do \
+	install -m 644 bin/share/llm.bash $(SHARE)/bash-completion/completions/$$p || exit; done
+
+uninstall:
+	rm -f $(INSTALLED)
+
+clean:
+	rm -rf $(BUILD) $(addprefix bin/,$(PROGRAMS))
+
+distclean: clean
+	rm -rf .cache
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+FORCE:
+.PHONY: all units deps model check lint again asan clang check-oracle demo bench fuzz fuzz-run install uninstall clean distclean FORCE
+.SECONDARY:

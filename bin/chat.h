@@ -1,0 +1,70 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * A conversation with a model: the messages so far, the template that writes them, the sequence that
+ * holds what was computed.  llm-chat asks once or talks on; the parts are bin/chat_*.c.
+ */
+#ifndef LLM_CHAT_H
+#define LLM_CHAT_H
+
+#include "bin/tool_run.h"
+#include "generate/generate.h"
+#include "tokenize/template.h"
+
+#include <time.h>
+
+/* What the program's own options say. */
+struct chat_options {
+	const char *system, *template, *date;
+	int n_max; /* tokens of an answer; < 0: no limit */
+};
+
+/* All fields private to chat_turn.c, but engine and generate, read-only. */
+struct chat {
+	const struct chat_options *options;
+	struct tool_engine engine;
+	struct llm_template *template;
+	struct llm_generate *generate;
+	struct llm_sampling sampling;
+	llm_token end;               /* the token after an answer, or -1 */
+	struct llm_message *message; /* texts and ids are owned */
+	size_t n, cap;
+	struct llm_ids answer; /* ids of the answer that grows */
+	size_t newlines;       /* at its end, held back */
+	struct timespec begin,
+	    first; /* of the run: when it began, when the prompt was computed */
+};
+
+/* Opens the model as the options say, or dies. */
+void chat_open(struct chat *c, const struct chat_options *options);
+void chat_close(struct chat *c);
+/* Forgets all messages but the system's. */
+void chat_reset(struct chat *c);
+
+/*
+ * chat_count - the tokens of the prompt that asking text now would make.  Dies where it cannot be made.
+ */
+size_t chat_count(struct chat *c, const char *text, size_t n);
+
+/*
+ * chat_ask - the user says text; the answer goes to standard output as it grows, with one newline at its
+ * end.  cancel, which may be NULL, is asked before each pass: true stops the answer.
+ * What was said and answered becomes part of the conversation, unless not a token was.
+ * LLM_ETOOLONG, and nothing said, where the context does not hold it; other errors are fatal.
+ */
+int chat_ask(enum llm_generate_stop *stop, struct chat *c, const char *text, size_t n,
+    bool (*cancel)(void *context), struct llm_err *err);
+/* One line on stderr where the answer was cut; returns whether it was. */
+bool chat_tell_cut(const struct chat *c, enum llm_generate_stop stop);
+
+/*
+ * chat_input - prompt, a blank line, data, as one text; where that is longer than the context and --fit
+ * was given, with the part of the data that it names, which is said on stderr.
+ * The result is the caller's to free.
+ */
+char *chat_input(size_t *n_out, struct chat *c, const char *prompt, const char *data, size_t n);
+
+/* chat_talk - a conversation on a terminal, until its end of input. */
+void chat_talk(struct chat *c);
+
+#endif

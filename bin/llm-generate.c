@@ -1,0 +1,199 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * llm-generate: text or ids in, what the model puts after them out, as it is and nothing more.
+ */
+#include "bin/tool.h"
+#include "bin/tool_ids.h"
+#include "bin/tool_run.h"
+#include "bin/tool_sampling.h"
+#include "generate/generate.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int n_max = -1;
+static bool ids_in, ids_out, json;
+
+static const struct tool_option options[] = {
+    {.letter = 'n',
+	.name = "count",
+	.metavar = "N",
+	.help = "at most N tokens; else until the text or the context ends",
+	.kind = TOOL_INT,
+	.min = 0,
+	.max = INT_MAX,
+	.dest = &n_max},
+    {.letter = 'i',
+	.name = "ids-in",
+	.help = "the input is token ids, taken as they are",
+	.kind = TOOL_FLAG,
+	.dest = &ids_in},
+    {.letter = 'o',
+	.name = "ids-out",
+	.help = "print token ids, one a line",
+	.kind = TOOL_FLAG,
+	.dest = &ids_out},
+    {.letter = 'j',
+	.name = "json",
+	.help = "print one JSON object: text, ids, counts, why it ended",
+	.kind = TOOL_FLAG,
+	.dest = &json},
+    {0},
+};
+
+static const struct tool tool = {.name = "llm-generate",
+    .operands = "[file]",
+    .purpose = "Continue text from a file or standard input.",
+    .options = options,
+    .more = {tool_run_options, tool_sampling_options}};
+
+/* What is kept for -j, and the clock for -v. */
+struct answer {
+	char *text;
+	size_t n_text, cap_text;
+	struct llm_ids ids;
+	struct timespec begin, first;
+};
+
+static void
+text_keep(struct answer *a, const char *bytes, size_t n)
+{
+	if (a->cap_text - a->n_text < n) {
+		size_t cap = 2 * (a->n_text + n);
+		char *more = realloc(a->text, cap);
+		if (more == NULL)
+			tool_fail(LLM_ENOMEM, "out of memory: %zu bytes could not be had", cap);
+		a->text = more;
+		a->cap_text = cap;
+	}
+	if (n > 0)
+		memcpy(a->text + a->n_text, bytes, n);
+	a->n_text += n;
+}
+
+static void
+on_part(void *context, const struct llm_answer_part *part)
+{
+	struct answer *a = context;
+	struct llm_err err;
+	if (json) {
+		text_keep(a, part->bytes, part->n_bytes);
+		for (size_t i = 0; i < part->n_ids; i++)
+			if (llm_ids_push(&a->ids, part->ids[i], &err) < 0)
+				tool_die(&err);
+		return;
+	}
+	if (ids_out)
+		for (size_t i = 0; i < part->n_ids; i++)
+			tool_printf("%d\n", (int)part->ids[i]);
+	else
+		tool_write(part->bytes, part->n_bytes);
+	tool_flush();
+}
+
+static void
+on_progress(void *context, int done)
+{
+	struct answer *a = context;
+	(void)done;
+	clock_gettime(CLOCK_MONOTONIC, &a->first);
+}
+
+static void
+json_print(const struct answer *a, const struct llm_generate_result *r)
+{
+	tool_printf("{");
+	tool_json_text("text", a->text, a->n_text);
+	tool_printf(",\"ids\":[");
+	for (size_t i = 0; i < a->ids.n; i++)
+		tool_printf("%s%d", i > 0 ? "," : "", (int)a->ids.v[i]);
+	tool_printf("],\"n_prompt\":%d,\"n_out\":%d,\"stop\":\"%s\"}\n", r->n_prompt, r->n_out,
+	    llm_generate_stop_name(r->stop));
+}
+
+static double
+seconds(const struct timespec *from, const struct timespec *to)
+{
+	return (double)(to->tv_sec - from->tv_sec) +
+	       1e-9 * (double)(to->tv_nsec - from->tv_nsec);
+}
+
+static void
+report(const struct answer *a, const struct llm_generate_result *r)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	tool_note("prompt %d tokens, %.1f tok/s; answer %d tokens, %.1f tok/s, %d of %d "
+		  "guesses right; "
+		  "stop: %s",
+	    r->n_prompt, r->n_prompt / seconds(&a->begin, &a->first), r->n_out,
+	    r->n_out / seconds(&a->first, &now), r->n_right, r->n_draft,
+	    llm_generate_stop_name(r->stop));
+}
+
+/* The prompt, from text or ids; returns how many tokens stand before the input itself. */
+static size_t
+prompt_read(struct llm_ids *ids, const struct llm_tokenizer *t, const char *path)
+{
+	if (!ids_in)
+		return tool_text_ids(ids, t, path);
+	tool_read_ids(ids, path, llm_tokenizer_n_vocab(t));
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct tool_engine e;
+	struct llm_ids prompt = {0};
+	struct llm_sampling sampling;
+	struct llm_generate *g;
+	struct llm_generate_result result;
+	struct llm_err err = {0};
+	struct answer answer = {0};
+	int first = tool_start(&tool, argc, argv);
+	tool_operands(argc, first, 1);
+	if (json && ids_out)
+		tool_usage("-j and -o are two forms of output: give one");
+	tool_sampling_get(&sampling);
+	tool_engine_open(&e);
+	size_t n_head = prompt_read(&prompt, e.tokenizer, argv[first]);
+	if (llm_generate_new(&g, e.pass, 0, &err) < 0)
+		tool_die(&err);
+	tool_fit(&prompt, n_head, llm_generate_n_ctx(g), n_max);
+	struct llm_answer_params params = {.tokenizer = e.tokenizer,
+	    .sampling = &sampling,
+	    .vector = e.kernels->vector,
+	    .stop = tool_sampling.stop,
+	    .n_stop = tool_sampling.n_stop,
+	    .drop_space = llm_tokenizer_space_prefix(e.tokenizer),
+	    .emit = on_part,
+	    .context = &answer};
+	struct llm_generate_request request = {.prompt = prompt.v,
+	    .n_prompt = prompt.n,
+	    .n_max = n_max,
+	    .n_draft = tool_sampling.draft,
+	    .answer = &params,
+	    .progress = on_progress,
+	    .context = &answer};
+	clock_gettime(CLOCK_MONOTONIC, &answer.begin);
+	if (llm_generate_run(&result, g, &request, &err) < 0)
+		tool_die(&err);
+	if (json)
+		json_print(&answer, &result);
+	tool_flush();
+	if (tool_run.verbose)
+		report(&answer, &result);
+	if (result.stop == LLM_GENERATE_CONTEXT)
+		tool_note("the context of %d tokens is full: the answer is cut after %d tokens",
+		    llm_generate_n_ctx(g), result.n_out);
+	llm_generate_free(g);
+	tool_engine_close(&e);
+	llm_ids_free(&prompt);
+	llm_ids_free(&answer.ids);
+	free(answer.text);
+	tool_exit(result.stop == LLM_GENERATE_CONTEXT ? TOOL_CUT : 0);
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: ISC
+# shellcheck shell=bash
+#
+# Completion in bash for all llm programs: options are those that the program's own -h prints, models
+# those that llm-model lists, the rest are files.  Sourced, or found by name where bash-completion
+# looks (make install puts it there once for each program).
+
+_llm_complete() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
+	COMPREPLY=()
+	case $prev in
+	-m | --model) words=$(llm-model list 2>/dev/null | cut -f 1) ;;
+	--template) words='chatml llama2 llama3 mistral' ;;
+	--at) words='line paragraph' ;;
+	--seed) words=random ;;
+	esac
+	if [[ -z $words && ${1##*/} == llm-model && $cur != -* ]]; then
+		case $COMP_CWORD:$prev in
+		1:*) words='get add list path default rm' ;;
+		2:get) words=smollm2 ;;
+		2:path | 2:default | 2:rm) words=$(llm-model list 2>/dev/null | cut -f 1) ;;
+		esac
+	fi
+	if [[ -z $words && $cur == -* ]]; then
+		words=$("$1" -h 2>/dev/null | grep -oE '(^|[ ,[])--?[a-zA-Z0-9][a-z-]*' | tr -d ' ,[' | sort -u)
+	fi
+	if [[ -n $words ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	fi
+}
+
+complete -o bashdefault -o default -F _llm_complete llm-tokenize llm-generate llm-chat llm-score \
+	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit

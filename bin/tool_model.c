@@ -1,0 +1,221 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * Which file a model's name means (llm-model lays the store out), and the watch over its mapping.
+ */
+#include "bin/tool.h"
+#include "bin/tool_private.h"
+#include "libcore/gguf.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_GUARDED = 8 };
+
+static const struct llm_gguf *guarded[MAX_GUARDED];
+/* What tool_model named last, until its mapping is guarded: a file may shrink while its header is read. */
+static char *opening;
+
+/* Joins two strings, or dies. */
+static char *
+join(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+	char *s = malloc(n + m + 1);
+	if (s == NULL)
+		tool_fail(LLM_ENOMEM, "out of memory: %zu bytes could not be had", n + m + 1);
+	memcpy(s, a, n);
+	memcpy(s + n, b, m + 1);
+	return s;
+}
+
+static bool
+is_file(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The one file *-00001-of-*.gguf of a folder, or NULL; several are none. */
+static char *
+first_part(const char *folder)
+{
+	DIR *d = opendir(folder);
+	char *found = NULL;
+	int n = 0;
+	if (d == NULL)
+		return NULL;
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		size_t len = strlen(e->d_name);
+		if (strstr(e->d_name, "-00001-of-") == NULL || len < 5 ||
+		    strcmp(e->d_name + len - 5, ".gguf") != 0)
+			continue;
+		free(found);
+		char *slash = join(folder, "/");
+		found = join(slash, e->d_name);
+		free(slash);
+		n++;
+	}
+	closedir(d);
+	if (n != 1) {
+		free(found);
+		found = NULL;
+	}
+	return found;
+}
+
+/* The file of a model's name below one data folder, or NULL. */
+static char *
+lookup(const char *data, const char *name)
+{
+	char *store = join(data, "/llm/models/"), *folder = join(store, name);
+	char *path = join(folder, "/model.gguf");
+	if (!is_file(path)) {
+		free(path);
+		path = first_part(folder);
+	}
+	free(folder);
+	free(store);
+	return path;
+}
+
+/* The same in each of the data folders; the XDG rule: a relative one is ignored. */
+static char *
+search(const char *name)
+{
+	const char *home = getenv("HOME"), *own = getenv("XDG_DATA_HOME");
+	const char *dirs = getenv("XDG_DATA_DIRS");
+	char *path = NULL;
+	if (own != NULL && own[0] == '/') {
+		path = lookup(own, name);
+	} else if (home != NULL && home[0] == '/') {
+		char *share = join(home, "/.local/share");
+		path = lookup(share, name);
+		free(share);
+	}
+	if (dirs == NULL || dirs[0] == '\0')
+		dirs = "/usr/local/share:/usr/share";
+	char *all = join(dirs, ""), *rest = NULL;
+	for (char *dir = strtok_r(all, ":", &rest); path == NULL && dir != NULL;
+	     dir = strtok_r(NULL, ":", &rest))
+		if (dir[0] == '/')
+			path = lookup(dir, name);
+	free(all);
+	return path;
+}
+
+static char *
+model_find(const char *m)
+{
+	char quoted[100];
+	const char *home = getenv("HOME"), *own = getenv("XDG_DATA_HOME");
+	bool named = m != NULL || (getenv("LLM_MODEL") != NULL && *getenv("LLM_MODEL") != '\0');
+	const char *name = m != NULL ? m : named ? getenv("LLM_MODEL") : "default";
+	if (strchr(name, '/') != NULL)
+		return join(name, "");
+	llm_err_quote(quoted, sizeof quoted, name, strlen(name));
+	if (name[0] == '\0' || name[0] == '.')
+		tool_fail(
+		    LLM_ENOINPUT, "'%s' is no model's name; a path has a '/' in it", quoted);
+	char *path = search(name);
+	if (path != NULL)
+		return path;
+	if (!named && (home == NULL || home[0] != '/') && (own == NULL || own[0] != '/'))
+		tool_fail(LLM_ENOINPUT, "no model: neither HOME nor XDG_DATA_HOME says where "
+					"models are; set one, or give -m /path/to/file.gguf");
+	if (!named)
+		tool_fail(
+		    LLM_ENOINPUT, "no model: set LLM_MODEL or run 'llm-model get smollm2'");
+	if (is_file(name))
+		tool_fail(LLM_ENOINPUT,
+		    "no model '%s' in the store; for the file in this folder say ./%s", quoted,
+		    quoted);
+	tool_fail(LLM_ENOINPUT,
+	    "no model '%s' in the store; 'llm-model list' shows what is there", quoted);
+}
+
+/* Appends s to line at n, control bytes masked; async-signal-safe. */
+static size_t
+append(char *line, size_t n, size_t max, const char *s)
+{
+	for (; *s != '\0' && n < max; s++)
+		line[n++] = (unsigned char)*s < 0x20 || *s == 0x7F ? '?' : *s;
+	return n;
+}
+
+/* A page of a mapped file that is no longer there; anything else is a bus error of our own. */
+static void
+on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	const char *path = NULL;
+	for (int i = 0; path == NULL && i < MAX_GUARDED; i++)
+		if (guarded[i] != NULL)
+			path = llm_gguf_covers(guarded[i], info->si_addr);
+	if (path == NULL && info->si_code == BUS_ADRERR)
+		path = opening;
+	if (path == NULL) {
+		signal(sig, SIG_DFL);
+		raise(sig);
+		return;
+	}
+	/* Several threads may find out at once; one speaks for all. */
+	static atomic_flag spoken = ATOMIC_FLAG_INIT;
+	while (atomic_flag_test_and_set(&spoken))
+		pause();
+	char line[300];
+	size_t n = append(line, 0, 60, tool_name());
+	n = append(line, n, sizeof line, ": ");
+	n = append(line, n, 200, path);
+	n = append(
+	    line, n, sizeof line - 1, ": the file shrank, or could not be read, while in use");
+	line[n++] = '\n';
+	ssize_t ignored = write(STDERR_FILENO, line, n);
+	(void)ignored;
+	_exit(74); /* LLM_EIO's status; its table is no signal's business */
+}
+
+static void
+watch(void)
+{
+	struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+char *
+tool_model(const char *m)
+{
+	char *path = model_find(m);
+	free(opening);
+	opening = join(path, "");
+	watch();
+	return path;
+}
+
+void
+tool_guard(const struct llm_gguf *g)
+{
+	for (int i = 0; i < MAX_GUARDED; i++) {
+		if (guarded[i] != NULL)
+			continue;
+		guarded[i] = g;
+		break;
+	}
+	free(opening);
+	opening = NULL;
+	watch();
+}
+
+void
+tool_unguard(const struct llm_gguf *g)
+{
+	for (int i = 0; i < MAX_GUARDED; i++)
+		if (guarded[i] == g)
+			guarded[i] = NULL;
+}

@@ -1,0 +1,103 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * The options of every program with a model, and what they ask for; see tool_run.h.
+ */
+#include "bin/tool_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_THREADS = 1024 };
+
+struct tool_run tool_run;
+
+static int
+fit_take(const char *arg, void *context)
+{
+	enum llm_fit *fit = context;
+	*fit = llm_fit_named(arg);
+	return *fit == LLM_FIT_NONE ? -1 : 0;
+}
+
+const struct tool_option tool_run_options[] = {
+    {.letter = 'm',
+	.name = "model",
+	.metavar = "MODEL",
+	.help = "a model of the store by name, or a file (a path with a '/')",
+	.kind = TOOL_STRING,
+	.dest = &tool_run.model},
+    {.letter = 't',
+	.name = "threads",
+	.metavar = "N",
+	.help = "threads; as many as the processors at hand unless told",
+	.kind = TOOL_INT,
+	.min = 1,
+	.max = MAX_THREADS,
+	.dest = &tool_run.n_thread},
+    {.name = "precise",
+	.help = "keep activations, keys and values in 32 bits: slower, for evaluation",
+	.kind = TOOL_FLAG,
+	.dest = &tool_run.precise},
+    {.name = "fit",
+	.metavar = "head|tail|middle",
+	.help = "of an input longer than the context keep this part, and say so",
+	.kind = TOOL_EACH,
+	.dest = &tool_run.fit,
+	.each = fit_take},
+    {.letter = 'v',
+	.name = "verbose",
+	.help = "say on standard error what was done, and how fast",
+	.kind = TOOL_FLAG,
+	.dest = &tool_run.verbose},
+    {0},
+};
+
+void
+tool_engine_open(struct tool_engine *e)
+{
+	struct llm_err err = {0};
+	struct llm_pass_params params = {
+	    .n_thread = tool_run.n_thread, .precise = tool_run.precise};
+	memset(e, 0, sizeof *e);
+	if (llm_kernels_get(&e->kernels, getenv("LLM_KERNELS"), &err) < 0)
+		tool_die(&err);
+	params.kernels = e->kernels;
+	char *path = tool_model(tool_run.model);
+	if (llm_model_open(&e->model, path, &err) < 0)
+		tool_die(&err);
+	free(path);
+	tool_guard(e->model->gguf);
+	e->name = llm_gguf_path(e->model->gguf);
+	if (llm_tokenizer_open(&e->tokenizer, e->model->gguf, &err) < 0 ||
+	    llm_pass_new(&e->pass, e->model, &params, &err) < 0)
+		tool_die(&err);
+	if (tool_run.verbose)
+		tool_note("%s: %s kernels, %d threads%s", e->name, e->kernels->name,
+		    llm_pass_n_thread(e->pass), tool_run.precise ? ", precise" : "");
+}
+
+void
+tool_engine_close(struct tool_engine *e)
+{
+	llm_pass_free(e->pass);
+	llm_tokenizer_close(e->tokenizer);
+	if (e->model != NULL)
+		tool_unguard(e->model->gguf);
+	llm_model_close(e->model);
+}
+
+void
+tool_fit(struct llm_ids *ids, size_t n_head, int n_ctx, int n_max)
+{
+	if (tool_run.fit == LLM_FIT_NONE || ids->n < (size_t)n_ctx)
+		return;
+	size_t room = (size_t)llm_fit_room(n_ctx, n_max), n = ids->n;
+	if (n_head > room)
+		n_head = room;
+	size_t from = n_head + llm_fit_from(tool_run.fit, n - n_head, room - n_head);
+	memmove(ids->v + n_head, ids->v + from, (room - n_head) * sizeof *ids->v);
+	ids->n = room;
+	tool_note("the input has %zu tokens, the context %d: kept %zu, its %s", n, n_ctx, room,
+	    llm_fit_name(tool_run.fit));
+}

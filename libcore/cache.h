@@ -1,0 +1,47 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * Keys and values computed so far, by pages of 64 positions, and the sequences that own them.
+ * A page holds all layers; it grows to what a request needs, never to the model's maximum.
+ */
+#ifndef LLM_CACHE_H
+#define LLM_CACHE_H
+
+#include "libcore/config.h"
+#include "libcore/kernels/attention.h"
+
+/*
+ * One sequence of tokens and its pages.  Owned by one thread at a time.
+ */
+struct llm_seq {
+	enum llm_kv_type type; /* read-only */
+	int n_pos;             /* read-only: positions computed so far */
+	int n_page, cap_page;  /* private */
+	void **page;           /* private: page k holds positions [64k, 64k + 64) */
+	size_t slot_bytes;     /* private: one layer and KV head */
+	size_t page_bytes;     /* private: [n_layer][n_head_kv] slots */
+	int n_head_kv;         /* private */
+	int n_ctx;             /* read-only: positions it may ever hold */
+	int run;               /* private: where its rows begin in the pass under way */
+};
+
+/* An empty sequence for a model of this configuration, of at most n_ctx positions. */
+int llm_seq_new(struct llm_seq **out, const struct llm_config *c, enum llm_kv_type type,
+    int n_ctx, struct llm_err *err);
+void llm_seq_free(struct llm_seq *s);
+
+/*
+ * llm_seq_reserve - have pages for n_pos positions.  LLM_ETOOLONG beyond n_ctx, LLM_ENOMEM.
+ */
+int llm_seq_reserve(struct llm_seq *s, int n_pos, struct llm_err *err);
+
+/* Forget everything from position n_pos on (a rejected guess, a new turn); frees no page. */
+void llm_seq_truncate(struct llm_seq *s, int n_pos);
+
+/* The slot of one layer, KV head and page. */
+void *llm_seq_slot(const struct llm_seq *s, int layer, int head, int page);
+
+/* Bytes of pages that n_pos positions take. */
+size_t llm_seq_bytes(const struct llm_config *c, enum llm_kv_type type, int n_pos);
+
+#endif

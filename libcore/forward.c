@@ -1,0 +1,557 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * The forward pass of the Llama family: Touvron et al. 2023 (arXiv:2302.13971), grouped queries of
+ * Ainslie et al. 2023, scaled RoPE of Llama 3.1.  Reads weights from the mapping and keys and values
+ * from pages, writes logits.  Every float operation on the way to a logit is a kernel's, or stands
+ * here as NUMERICS has it; threads share whole output elements.
+ */
+#include "libcore/forward.h"
+
+#include "libcore/fmath.h"
+#include "libcore/pass.h"
+#include "libcore/size.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	DEFAULT_ROWS = 512,
+	MAX_ROWS = 16384,
+	ROW_GRAIN = 4,      /* rows a chunk of row-wise work */
+	UNIT = 8,           /* rows of a matrix that kernels take together */
+	PANEL_UNITS = 4,    /* and that a panel of many tokens unpacks: 32 rows */
+	FINITE_UNIT = 8192, /* logits looked through at once */
+	FEW_TOKENS = 8,     /* up to so many, a product is read, not multiplied */
+	CHUNK_BYTES =
+	    32 * 1024, /* least a thread claims then: beside it, claiming costs nothing */
+};
+
+/* Inputs of products. */
+
+static void
+input_want(struct llm_pass *p, struct llm_input *in, const struct llm_matrix *w)
+{
+	enum llm_act_kind kind = llm_dtype_info(w->type)->act;
+	in->want[p->params.precise ? LLM_ACT_F32 : kind] = true;
+}
+
+/* Lays out n_tok vectors x [n_tok][n_col] in each kind wanted. */
+static void
+input_init(struct llm_pass *p, struct llm_input *in, const float *x, int n_col, int n_tok)
+{
+	for (int kind = 0; kind < 3; kind++)
+		if (in->want[kind])
+			llm_act_init(&in->act[kind], p->scratch.act[kind],
+			    (enum llm_act_kind)kind, n_col, n_tok, x, (size_t)n_col);
+}
+
+void
+llm_input_fill(struct llm_pass *p, struct llm_input *in, int t0, int t1)
+{
+	for (int kind = LLM_ACT_Q32; kind <= LLM_ACT_Q256; kind++)
+		if (in->want[kind] && !p->kernels->product->quantize(&in->act[kind], t0, t1))
+			atomic_store_explicit(&p->not_finite, true, memory_order_relaxed);
+}
+
+/* Products of one input with one to three matrices, as one region. */
+
+struct products {
+	struct llm_pass *p;
+	struct llm_product product[3];
+	int unit0[4]; /* units of 8 rows before each, and in all */
+	int n;
+};
+
+static void
+products_work(void *arg, int begin, int end, int thread)
+{
+	const struct products *a = arg;
+	void *scratch = llm_pass_scratch(a->p, thread);
+	for (int i = 0; i < a->n; i++) {
+		int b = begin > a->unit0[i] ? begin : a->unit0[i];
+		int e = end < a->unit0[i + 1] ? end : a->unit0[i + 1];
+		if (b >= e)
+			continue;
+		const struct llm_product *product = &a->product[i];
+		int row1 = (e - a->unit0[i]) * UNIT;
+		a->p->kernels->product->run(product, (b - a->unit0[i]) * UNIT,
+		    row1 < product->n_row ? row1 : product->n_row, scratch);
+	}
+}
+
+static void
+products_add(
+    struct products *a, const struct llm_input *in, const struct llm_matrix *w, float *y)
+{
+	enum llm_act_kind kind =
+	    a->p->params.precise ? LLM_ACT_F32 : llm_dtype_info(w->type)->act;
+	a->product[a->n] = (struct llm_product){
+	    .w = w->data,
+	    .type = w->type,
+	    .n_row = w->n_row,
+	    .n_col = w->n_col,
+	    .x = &in->act[kind],
+	    .y = y,
+	    .y_stride = (size_t)w->n_row,
+	};
+	a->unit0[a->n + 1] = a->unit0[a->n] + (w->n_row + UNIT - 1) / UNIT;
+	a->n++;
+}
+
+/* All matrix products of the pass come through here: where several hosts would exchange outputs. */
+static void
+products_run(struct products *a, int n_tok)
+{
+	const struct llm_product *first = &a->product[0];
+	size_t unit_bytes = UNIT * llm_dtype_row_bytes(first->type, first->n_col);
+	int grain = PANEL_UNITS;
+	if (n_tok <= FEW_TOKENS && unit_bytes < CHUNK_BYTES)
+		grain = (int)(CHUNK_BYTES / unit_bytes);
+	/* Several tokens may go by panels, which want whole ones. */
+	if (n_tok > 1)
+		grain = (grain + PANEL_UNITS - 1) / PANEL_UNITS * PANEL_UNITS;
+	else if (unit_bytes >= CHUNK_BYTES)
+		grain = 1;
+	llm_pool_run(a->p->pool, products_work, a, a->unit0[a->n], grain);
+}
+
+/* Row-wise work. */
+
+struct rows {
+	struct llm_pass *p;
+	int layer;
+	bool add;       /* x += delta first */
+	const float *g; /* gain of the norm */
+	struct llm_input *in;
+};
+
+/* x from the embedding, and the rotation of each row's position. */
+static void
+embed_work(void *arg, int begin, int end, int thread)
+{
+	struct llm_pass *p = ((struct rows *)arg)->p;
+	const struct llm_config *c = &p->model->config;
+	const struct llm_matrix *w = &p->model->weights.embd;
+	size_t half = (size_t)c->d_head / 2;
+	(void)thread;
+	for (int i = begin; i < end; i++) {
+		llm_dtype_row(p->scratch.x + (size_t)i * (size_t)c->n_embd, w->data, w->type,
+		    w->n_col, p->row[i].token);
+		for (size_t j = 0; j < half; j++) {
+			double sine, cosine;
+			llm_sincos(&sine, &cosine, (double)p->row[i].pos * p->freq[j]);
+			p->scratch.sine[(size_t)i * half + j] = (float)sine;
+			p->scratch.cosine[(size_t)i * half + j] = (float)cosine;
+		}
+	}
+}
+
+static void
+norm_work(void *arg, int begin, int end, int thread)
+{
+	const struct rows *a = arg;
+	struct llm_pass *p = a->p;
+	int n = p->model->config.n_embd;
+	(void)thread;
+	for (int i = begin; i < end; i++) {
+		size_t at = (size_t)i * (size_t)n;
+		if (a->add)
+			p->kernels->vector->add(p->scratch.x + at, p->scratch.delta + at, n);
+		p->kernels->vector->rmsnorm(p->scratch.norm + at, p->scratch.x + at, a->g, n,
+		    p->model->config.norm_eps);
+	}
+	llm_input_fill(p, a->in, begin, end);
+}
+
+/* Rotates keys and stores them with the values; rotates, scales and sorts the queries of live rows. */
+static void
+rotate_work(void *arg, int begin, int end, int thread)
+{
+	const struct rows *a = arg;
+	struct llm_pass *p = a->p;
+	const struct llm_vector_kernels *vec = p->kernels->vector;
+	const struct llm_config *c = &p->model->config;
+	size_t d = (size_t)c->d_head;
+	int group = c->n_head / c->n_head_kv, n_live = *p->live;
+	float scale = (float)(1.0 / sqrt((double)c->d_head));
+	(void)thread;
+	for (int i = begin; i < end; i++) {
+		const struct llm_row *row = &p->row[i];
+		const float *cosine = p->scratch.cosine + (size_t)i * d / 2;
+		const float *sine = p->scratch.sine + (size_t)i * d / 2;
+		for (int h = 0; h < c->n_head_kv; h++) {
+			size_t at = ((size_t)i * (size_t)c->n_head_kv + (size_t)h) * d;
+			void *slot =
+			    llm_seq_slot(row->seq, a->layer, h, row->pos / LLM_KV_PAGE);
+			vec->rope(p->scratch.k + at, cosine, sine, c->d_head);
+			p->kernels->attention->store(slot, row->seq->type, c->d_head,
+			    row->pos % LLM_KV_PAGE, p->scratch.k + at, p->scratch.v + at);
+		}
+		int live = p->live[1 + i];
+		for (int h = 0; live >= 0 && h < c->n_head; h++) {
+			size_t from = ((size_t)i * (size_t)c->n_head + (size_t)h) * d;
+			size_t to = ((size_t)(h / group) * (size_t)n_live + (size_t)live) *
+					(size_t)group +
+				    (size_t)(h % group);
+			float *q = p->scratch.query + to * d;
+			memcpy(q, p->scratch.q + from, d * sizeof *q);
+			vec->rope(q, cosine, sine, c->d_head);
+			vec->scale(q, scale, c->d_head);
+		}
+	}
+}
+
+static void
+activate_work(void *arg, int begin, int end, int thread)
+{
+	const struct rows *a = arg;
+	struct llm_pass *p = a->p;
+	int n = p->model->config.n_ff;
+	(void)thread;
+	for (int i = begin; i < end; i++) {
+		float *gate = p->scratch.gate + (size_t)i * (size_t)n;
+		p->kernels->vector->swiglu(
+		    gate, gate, p->scratch.up + (size_t)i * (size_t)n, n);
+	}
+	llm_input_fill(p, a->in, begin, end);
+}
+
+/* x += delta where a block came before, then the norm, prepared as in. */
+static void
+norm(struct llm_pass *p, const float *g, bool add, struct llm_input *in, int n_row)
+{
+	struct rows a = {.p = p, .g = g, .add = add, .in = in};
+	input_init(p, in, p->scratch.norm, p->model->config.n_embd, n_row);
+	llm_pool_run(p->pool, norm_work, &a, n_row, ROW_GRAIN);
+}
+
+/* Layers. */
+
+/* Marks which rows stay alive; live[0] is their count, live[1 + i] the index of row i or -1. */
+static int
+live_mark(struct llm_pass *p, int n_row, bool all)
+{
+	int n = 0;
+	for (int i = 0; i < n_row; i++)
+		p->live[1 + i] = all || p->row[i].logits ? n++ : -1;
+	return p->live[0] = n;
+}
+
+/* Moves the rows that stay alive together. */
+static void
+live_keep(struct llm_pass *p, int n_row)
+{
+	size_t n_embd = (size_t)p->model->config.n_embd;
+	for (int i = 0; i < n_row; i++) {
+		int to = p->live[1 + i];
+		if (to < 0 || to == i)
+			continue;
+		p->row[to] = p->row[i];
+		memcpy(p->scratch.x + (size_t)to * n_embd, p->scratch.x + (size_t)i * n_embd,
+		    n_embd * sizeof(float));
+	}
+}
+
+/* One layer over n_row rows; returns how many are left, all but in the last layer. */
+static int
+layer_run(struct llm_pass *p, int layer, int n_row)
+{
+	const struct llm_config *c = &p->model->config;
+	const struct llm_layer *w = &p->model->weights.layer[layer];
+	struct llm_scratch *s = &p->scratch;
+
+	/* Attention: x += Wo attend(rope(Wq norm(x)), rope(Wk norm(x)), Wv norm(x)) */
+	struct llm_input in = {0};
+	input_want(p, &in, &w->q);
+	input_want(p, &in, &w->k);
+	input_want(p, &in, &w->v);
+	norm(p, w->attn_norm, layer > 0, &in, n_row);
+	if (p->params.tap != NULL)
+		p->params.tap(p->params.tap_context, layer - 1, s->x, n_row);
+	struct products qkv = {.p = p};
+	products_add(&qkv, &in, &w->q, s->q); /* [n_row][n_head * d_head] */
+	products_add(&qkv, &in, &w->k, s->k); /* [n_row][n_head_kv * d_head] */
+	products_add(&qkv, &in, &w->v, s->v);
+	products_run(&qkv, n_row);
+
+	/* Only what leads to wanted logits goes on past the last layer's keys and values. */
+	int n_live = live_mark(p, n_row, layer < c->n_layer - 1);
+	struct rows rotate = {.p = p, .layer = layer};
+	llm_pool_run(p->pool, rotate_work, &rotate, n_row, ROW_GRAIN);
+	live_keep(p, n_row);
+	if (n_live == 0)
+		return 0;
+
+	struct llm_input att = {0};
+	input_want(p, &att, &w->o);
+	input_init(p, &att, s->q, c->n_head * c->d_head, n_live);
+	llm_attend(p, layer, p->row, n_live, &att);
+	struct products o = {.p = p};
+	products_add(&o, &att, &w->o, s->delta);
+	products_run(&o, n_live);
+
+	/* Feed-forward: x += Wdown(swiglu(Wgate norm(x), Wup norm(x))) */
+	struct llm_input ff = {0};
+	input_want(p, &ff, &w->gate);
+	input_want(p, &ff, &w->up);
+	norm(p, w->ffn_norm, true, &ff, n_live);
+	struct products gate_up = {.p = p};
+	products_add(&gate_up, &ff, &w->gate, s->gate); /* [n_live][n_ff] */
+	products_add(&gate_up, &ff, &w->up, s->up);
+	products_run(&gate_up, n_live);
+
+	struct llm_input hidden = {0};
+	input_want(p, &hidden, &w->down);
+	input_init(p, &hidden, s->gate, c->n_ff, n_live);
+	struct rows activate = {.p = p, .in = &hidden};
+	llm_pool_run(p->pool, activate_work, &activate, n_live, ROW_GRAIN);
+	struct products down = {.p = p};
+	products_add(&down, &hidden, &w->down, s->delta);
+	products_run(&down, n_live);
+	return n_live;
+}
+
+static int
+not_finite(const struct llm_pass *p, const char *where, int layer, struct llm_err *err)
+{
+	const char *path = llm_gguf_path(p->model->gguf);
+	if (layer < 0)
+		return llm_err_set(
+		    err, LLM_ENOTFINITE, "%s: %s are not finite numbers", path, where);
+	return llm_err_set(err, LLM_ENOTFINITE, "%s: %s of layer %d are not finite numbers",
+	    path, where, layer);
+}
+
+/* Logits that are looked through for what is not finite. */
+struct finite {
+	struct llm_pass *p;
+	const float *x;
+	size_t n;
+};
+
+/* Units of FINITE_UNIT logits. */
+static void
+finite_work(void *arg, int begin, int end, int thread)
+{
+	const struct finite *a = arg;
+	size_t from = (size_t)begin * FINITE_UNIT, to = (size_t)end * FINITE_UNIT;
+	uint32_t bad = 0;
+	(void)thread;
+	for (size_t i = from; i < to && i < a->n; i++) {
+		uint32_t bits;
+		memcpy(&bits, &a->x[i], sizeof bits);
+		bad |= (bits & 0x7f800000u) == 0x7f800000u;
+	}
+	if (bad != 0)
+		atomic_store_explicit(&a->p->not_finite, true, memory_order_relaxed);
+}
+
+/* Logits of n_row live rows. */
+static int
+output_run(struct llm_pass *p, float *logits, int n_row, struct llm_err *err)
+{
+	const struct llm_weights *w = &p->model->weights;
+	const struct llm_config *c = &p->model->config;
+	struct llm_input in = {0};
+	input_want(p, &in, &w->output);
+	norm(p, w->output_norm, true, &in, n_row);
+	if (p->params.tap != NULL)
+		p->params.tap(p->params.tap_context, c->n_layer - 1, p->scratch.x, n_row);
+	if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
+		return not_finite(p, "the activations before the output", -1, err);
+	struct products out = {.p = p};
+	products_add(&out, &in, &w->output, logits); /* [n_row][n_vocab] */
+	products_run(&out, n_row);
+	struct finite all = {p, logits, (size_t)n_row * (size_t)c->n_vocab};
+	llm_pool_run(p->pool, finite_work, &all, (int)((all.n - 1) / FINITE_UNIT) + 1, 1);
+	if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
+		return not_finite(p, "the logits", -1, err);
+	return 0;
+}
+
+/* True where row i goes on with the sequence of the row before it. */
+static bool
+row_joins(const struct llm_row *rows, int i)
+{
+	return i > 0 && rows[i - 1].seq == rows[i].seq;
+}
+
+static int
+row_check(const struct llm_pass *p, const struct llm_row *rows, int i, struct llm_err *err)
+{
+	const struct llm_row *row = &rows[i];
+	int n_vocab = p->model->config.n_vocab;
+	if (row->token < 0 || row->token >= n_vocab)
+		return llm_err_set(err, LLM_EDATA, "token id %d: expected 0 to %d",
+		    (int)row->token, n_vocab - 1);
+	if (row_joins(rows, i) ? row->pos != rows[i - 1].pos + 1
+			       : row->pos < 0 || row->pos > row->seq->n_pos)
+		return llm_err_set(err, LLM_EUSAGE,
+		    "a row at position %d does not follow its sequence", row->pos);
+	if (row->pos >= row->seq->n_ctx || row->pos / LLM_KV_PAGE >= row->seq->n_page ||
+	    row->seq->type != llm_pass_kv_type(p))
+		return llm_err_set(err, LLM_EUSAGE,
+		    "a row at position %d has no page of the pass's type", row->pos);
+	return 0;
+}
+
+/* A caller's mistake, never a file's: rows that this pass or their sequences cannot take. */
+static int
+rows_check(const struct llm_pass *p, const struct llm_row *rows, int n_row, const float *logits,
+    struct llm_err *err)
+{
+	int rc;
+	if (n_row < 1 || n_row > p->params.max_rows)
+		return llm_err_set(err, LLM_EUSAGE, "%d rows in one pass: expected 1 to %d",
+		    n_row, p->params.max_rows);
+	for (int i = 0; i < n_row; i++)
+		if (!row_joins(rows, i))
+			rows[i].seq->run = i;
+	for (int i = 0, run = 0; i < n_row; i++) {
+		run = row_joins(rows, i) ? run : i;
+		if (rows[i].seq->run != run)
+			return llm_err_set(err, LLM_EUSAGE,
+			    "rows %d and %d are of one sequence, but stand apart", run,
+			    rows[i].seq->run);
+		if (rows[i].logits && logits == NULL)
+			return llm_err_set(
+			    err, LLM_EUSAGE, "row %d wants logits, which have no place", i);
+		if ((rc = row_check(p, rows, i, err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *logits,
+    struct llm_err *err)
+{
+	int rc = rows_check(p, rows, n_row, logits, err);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < n_row; i++)
+		if (!row_joins(rows, i))
+			llm_seq_truncate(rows[i].seq, rows[i].pos);
+	memcpy(p->row, rows, (size_t)n_row * sizeof *rows);
+	atomic_store_explicit(&p->not_finite, false, memory_order_relaxed);
+
+	struct rows embed = {.p = p};
+	llm_pool_run(p->pool, embed_work, &embed, n_row, ROW_GRAIN);
+	int n_live = n_row;
+	for (int layer = 0; layer < p->model->config.n_layer; layer++) {
+		n_live = layer_run(p, layer, n_live);
+		if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
+			return not_finite(p, "the activations", layer, err);
+	}
+	if (n_live > 0 && (rc = output_run(p, logits, n_live, err)) < 0)
+		return rc;
+	for (int i = 0; i < n_row; i++)
+		rows[i].seq->n_pos = rows[i].pos + 1;
+	return 0;
+}
+
+/* Making a pass. */
+
+/* freq[i] = theta^(-2i / d_head) / divisor, in double; the angle is pos times this. */
+static void
+freq_work(void *arg, int begin, int end, int thread)
+{
+	struct llm_pass *p = arg;
+	const struct llm_config *c = &p->model->config;
+	const float *divisor = p->model->weights.rope_freqs;
+	(void)thread;
+	for (int i = begin; i < end; i++) {
+		double freq = llm_pow(c->rope_theta, -2.0 * i / c->d_head);
+		p->freq[i] =
+		    freq / (divisor != NULL ? (double)divisor[i] : 1.0) / c->rope_factor;
+	}
+}
+
+static int
+pass_allocate(struct llm_pass *p, struct llm_err *err)
+{
+	const struct llm_config *c = &p->model->config;
+	int n_thread = llm_pool_n_thread(p->pool), rows = p->params.max_rows;
+	size_t bytes;
+	if (!llm_scratch_layout(&p->scratch, &bytes, NULL, c, rows, n_thread))
+		return llm_err_nomem(err, SIZE_MAX);
+	p->memory = aligned_alloc(64, bytes);
+	p->freq = calloc((size_t)c->d_head / 2, sizeof *p->freq);
+	p->row = calloc((size_t)rows, sizeof *p->row);
+	p->live = calloc((size_t)rows + 1, sizeof *p->live);
+	if (p->memory == NULL || p->freq == NULL || p->row == NULL || p->live == NULL)
+		return llm_err_nomem(err, bytes);
+	llm_scratch_layout(&p->scratch, &bytes, p->memory, c, rows, n_thread);
+	return 0;
+}
+
+int
+llm_pass_new(struct llm_pass **out, const struct llm_model *m,
+    const struct llm_pass_params *params, struct llm_err *err)
+{
+	struct llm_pass *p = calloc(1, sizeof *p);
+	if (p == NULL)
+		return llm_err_nomem(err, sizeof *p);
+	p->model = m;
+	p->params = *params;
+	p->kernels = params->kernels;
+	int rc = 0;
+	if (p->params.max_rows == 0)
+		p->params.max_rows = DEFAULT_ROWS;
+	if (p->params.max_rows < 0 || p->params.max_rows > MAX_ROWS)
+		rc = llm_err_set(err, LLM_EUSAGE, "passes of %d rows: expected 1 to %d",
+		    p->params.max_rows, MAX_ROWS);
+	if (rc == 0 && p->kernels == NULL)
+		rc = llm_kernels_get(&p->kernels, NULL, err);
+	if (rc == 0)
+		rc = llm_pool_new(&p->pool, p->params.n_thread, err);
+	if (rc == 0)
+		rc = pass_allocate(p, err);
+	if (rc < 0) {
+		llm_pass_free(p);
+		return rc;
+	}
+	/* As a region, though for one thread: regions round as the contract says. */
+	llm_pool_run(p->pool, freq_work, p, m->config.d_head / 2, m->config.d_head / 2);
+	*out = p;
+	return 0;
+}
+
+void
+llm_pass_free(struct llm_pass *p)
+{
+	if (p == NULL)
+		return;
+	llm_pool_free(p->pool);
+	free(p->memory);
+	free(p->freq);
+	free(p->row);
+	free(p->live);
+	free(p);
+}
+
+const struct llm_model *
+llm_pass_model(const struct llm_pass *p)
+{
+	return p->model;
+}
+
+int
+llm_pass_max_rows(const struct llm_pass *p)
+{
+	return p->params.max_rows;
+}
+
+int
+llm_pass_n_thread(const struct llm_pass *p)
+{
+	return llm_pool_n_thread(p->pool);
+}
+
+enum llm_kv_type
+llm_pass_kv_type(const struct llm_pass *p)
+{
+	return p->params.precise ? LLM_KV_F32 : LLM_KV_F16;
+}

@@ -1,0 +1,90 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * The thread pool: every unit is done once, whatever the number of threads, the grain and the rest
+ * between regions.
+ */
+#include "libcore/pool.h"
+#include "tests/tap.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { UNITS = 1000 };
+
+struct count {
+	atomic_int done[UNITS];
+	atomic_int bad;
+	int n, grain, n_thread;
+};
+
+static void
+count_work(void *arg, int begin, int end, int thread)
+{
+	struct count *c = arg;
+	if (begin < 0 || end > c->n || begin >= end || begin % c->grain != 0 || thread < 0 ||
+	    thread >= c->n_thread)
+		atomic_fetch_add(&c->bad, 1);
+	for (int i = begin; i < end; i++)
+		atomic_fetch_add(&c->done[i], 1);
+}
+
+/* Regions of many sizes in a row; true when every unit was done just once each time. */
+static bool
+regions(struct llm_pool *p, int n_region)
+{
+	struct count *c = malloc(sizeof *c);
+	bool good = c != NULL;
+	for (int r = 0; good && r < n_region; r++) {
+		memset(c, 0, sizeof *c);
+		c->n = r % 7 == 0 ? r % UNITS : (r * 37) % UNITS;
+		c->grain = 1 + r % 5;
+		c->n_thread = llm_pool_n_thread(p);
+		llm_pool_run(p, count_work, c, c->n, c->grain);
+		good = atomic_load(&c->bad) == 0;
+		for (int i = 0; i < UNITS; i++)
+			good = good && atomic_load(&c->done[i]) == (i < c->n);
+	}
+	free(c);
+	return good;
+}
+
+static void
+pause_ms(long ms)
+{
+	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+int
+main(void)
+{
+	static const int threads[] = {1, 2, 3, 8, 33};
+	struct llm_err err;
+	for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) {
+		struct llm_pool *p = NULL;
+		if (!tap_ok(llm_pool_new(&p, threads[i], &err) == 0,
+			"a pool of %d threads starts", threads[i]))
+			continue;
+		tap_ok(regions(p, 2000), "%d threads do every unit of 2000 regions once",
+		    threads[i]);
+		pause_ms(30);
+		tap_ok(regions(p, 20), "%d threads that slept do so again", threads[i]);
+		for (int k = 0; k < 5; k++) {
+			pause_ms(2 + k);
+			if (!regions(p, 3))
+				tap_ok(false, "rests of a few milliseconds lose no unit");
+		}
+		llm_pool_free(p);
+	}
+	struct llm_pool *p = NULL;
+	tap_ok(llm_pool_new(&p, 0, &err) == 0 && llm_pool_n_thread(p) >= 1,
+	    "0 threads mean as many as the process may use");
+	llm_pool_free(p);
+	tap_ok(llm_pool_new(&p, -1, &err) == LLM_EUSAGE,
+	    "a negative number of threads is refused");
+	tap_ok(llm_pool_new(&p, 100000, &err) == LLM_EUSAGE, "too many threads are refused");
+	llm_pool_free(NULL);
+	return tap_done();
+}
