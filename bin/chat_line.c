@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 struct chat_line {
 	EditLine *editor;
@@ -47,7 +48,7 @@ enter(void *context, const char *line)
  * editor would be lost.
  */
 static unsigned char
-on_interrupt(EditLine *editor, int key)
+on_interrupt(EditLine *editor, wint_t key)
 {
 	struct chat_line *l;
 	(void)key;
@@ -58,7 +59,7 @@ on_interrupt(EditLine *editor, int key)
 
 /* Ctrl-Z likewise; the editor's own handler puts the terminal in order, before and after. */
 static unsigned char
-on_suspend(EditLine *editor, int key)
+on_suspend(EditLine *editor, wint_t key)
 {
 	(void)editor;
 	(void)key;
@@ -93,8 +94,9 @@ chat_line_open(void)
 	el_set(l->editor, EL_SIGNAL, 1);
 	el_set(l->editor, EL_HIST, history, l->history);
 	el_source(l->editor, NULL);
-	el_set(l->editor, EL_ADDFN, "llm-interrupt", "Drop the line", on_interrupt);
-	el_set(l->editor, EL_ADDFN, "llm-suspend", "Stop until continued", on_suspend);
+	/* Wide, for the editor never frees the copies that it makes of narrow names. */
+	el_wset(l->editor, EL_ADDFN, L"llm-interrupt", L"Drop the line", on_interrupt);
+	el_wset(l->editor, EL_ADDFN, L"llm-suspend", L"Stop until continued", on_suspend);
 	el_set(l->editor, EL_SETTY, "-d", "-isig", NULL);
 	el_set(l->editor, EL_BIND, "^C", "llm-interrupt", NULL);
 	el_set(l->editor, EL_BIND, "^Z", "llm-suspend", NULL);
