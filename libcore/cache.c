@@ -7,6 +7,7 @@
 
 #include "libcore/size.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Bytes of one page: the slots of all layers and KV heads. */
@@ -82,6 +83,14 @@ void
 llm_seq_truncate(struct llm_seq *s, int n_pos)
 {
 	if (n_pos < s->n_pos)
+		s->n_pos = n_pos;
+}
+
+void
+llm_seq_extend(struct llm_seq *s, int n_pos)
+{
+	assert(n_pos <= s->n_page * LLM_KV_PAGE && n_pos <= s->n_ctx);
+	if (n_pos > s->n_pos)
 		s->n_pos = n_pos;
 }
 

@@ -38,6 +38,12 @@ int llm_seq_reserve(struct llm_seq *s, int n_pos, struct llm_err *err);
 /* Forget everything from position n_pos on (a rejected guess, a new turn); frees no page. */
 void llm_seq_truncate(struct llm_seq *s, int n_pos);
 
+/*
+ * llm_seq_extend - count the positions before n_pos as computed: the caller has reserved their pages
+ * and filled their slots, by the store kernel or with the bytes of others of the same type.
+ */
+void llm_seq_extend(struct llm_seq *s, int n_pos);
+
 /* The slot of one layer, KV head and page. */
 void *llm_seq_slot(const struct llm_seq *s, int layer, int head, int page);
 
