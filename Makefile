@@ -24,11 +24,12 @@ CORE_C	:= $(wildcard libcore/*.c libcore/kernels/*.c libcore/kernels/generic/*.c
 	   $(if $(X86),$(wildcard libcore/kernels/x86/*/*.c))
 TOK_C	:= $(wildcard tokenize/*.c)
 GEN_C	:= $(wildcard generate/*.c)
+EMBED_C	:= $(wildcard embed/*.c)
 TOOL_C	:= $(wildcard bin/tool*.c)
 CHAT_C	:= $(wildcard bin/chat_*.c)
 WRAPPERS := $(notdir $(wildcard $(addprefix bin/,llm-model llm-summarize llm-commit)))
 PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/llm-*.c))
-UNIT_C	:= $(wildcard tests/core-*.c tests/tokenize-*.c tests/generate-*.c)
+UNIT_C	:= $(wildcard tests/core-*.c tests/tokenize-*.c tests/generate-*.c tests/embed-*.c)
 UNITS	:= $(patsubst tests/%.c,%,$(UNIT_C))
 MAKER_C	:= $(filter-out $(wildcard tests/mk*_*.c),$(wildcard tests/mk*.c))
 SUPPORT_C := $(filter-out $(UNIT_C) $(MAKER_C),$(wildcard tests/*.c))
@@ -39,10 +40,12 @@ obj	= $(patsubst %.c,$(BUILD)/%.o,$(1))
 CORE	= $(BUILD)/libcore.a
 TOKENIZE = $(BUILD)/tokenize.a $(CORE)
 GENERATE = $(BUILD)/generate.a $(TOKENIZE)
+EMBED	= $(BUILD)/embed.a $(CORE)
 TOOL	= $(BUILD)/bin/tool.a
 SUPPORT	= $(BUILD)/tests/support.a
-LIBS	= -lutf8proc -lm
+LIBS	= -lutf8proc -lxxhash -lm
 TEST_LIBS = $(LIBS) -ljansson
+BLAS	= -lopenblas
 
 BUILT	= $(addprefix $(BINDIR)/,$(PROGRAMS) $(if $(filter-out bin,$(BINDIR)),$(WRAPPERS)))
 
@@ -51,6 +54,7 @@ all: $(BUILT)
 $(BUILD)/libcore.a: $(call obj,$(CORE_C))
 $(BUILD)/tokenize.a: $(call obj,$(TOK_C))
 $(BUILD)/generate.a: $(call obj,$(GEN_C))
+$(BUILD)/embed.a: $(call obj,$(EMBED_C))
 $(BUILD)/bin/tool.a: $(call obj,$(TOOL_C))
 $(BUILD)/tests/support.a: $(call obj,$(SUPPORT_C))
 $(BUILD)/%.a: $(BUILD)/.sources
@@ -86,6 +90,8 @@ $(BUILD)/tests/tokenize-%: $(BUILD)/tests/tokenize-%.o $(SUPPORT) $(TOKENIZE)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 $(BUILD)/tests/generate-%: $(BUILD)/tests/generate-%.o $(SUPPORT) $(GENERATE)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+$(BUILD)/tests/embed-%: $(BUILD)/tests/embed-%.o $(SUPPORT) $(EMBED)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(BLAS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT) $(GENERATE)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
@@ -101,7 +107,7 @@ remember = $(shell mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@)
 $(BUILD)/.flags: FORCE
 	@: $(call remember,$(CC) $(CFLAGS))
 $(BUILD)/.sources: FORCE
-	@: $(call remember,$(CORE_C) $(TOK_C) $(GEN_C) $(TOOL_C) $(SUPPORT_C))
+	@: $(call remember,$(CORE_C) $(TOK_C) $(GEN_C) $(EMBED_C) $(TOOL_C) $(SUPPORT_C))
 
 # Plain make installs nothing; what is missing is named before the compiler stumbles over it.
 ifeq ($(filter-out all,$(or $(MAKECMDGOALS),all)),)
