@@ -6,8 +6,8 @@
  * kernels of every instruction set share.
  *	K: four tiles of 16 positions, each [d_head][16] (lane = position)
  *	V: [64][d_head]
- *	Q8_0: int8 in that order, K then its f16 scales [4 tiles][d_head/32][16], V then its f16 scales
- *	      [64][d_head/32]
+ *	Q8_0: int8 in that order, each half followed by its f16 scales [d_head/32][64]: of a group of
+ *	      32 dims, those of all positions
  * What is not finite never vanishes: a NaN in q or in a key or value in sight makes the output NaN,
  * and so does a score of +infinity, or -infinity for all positions of a segment's first block.  (A
  * score of -infinity beside finite ones has weight 0, as the formula says.)
@@ -15,9 +15,14 @@
 #ifndef LLM_KERNELS_ATTENTION_H
 #define LLM_KERNELS_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum llm_kv_type { LLM_KV_F16, LLM_KV_Q8_0, LLM_KV_F32 };
+
+/* "f16", "q8_0" or "f32"; and back: false where it is no such name. */
+const char *llm_kv_name(enum llm_kv_type type);
+bool llm_kv_named(enum llm_kv_type *type, const char *name);
 
 enum {
 	LLM_KV_PAGE = 64,      /* positions a page: one block of the softmax */

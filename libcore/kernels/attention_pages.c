@@ -22,7 +22,6 @@ struct scratch {
 	float y[LLM_ATTENTION_ROWS]
 	       [PAGE]; /* Q8_0: of one group of dims, a partial p or p * d */
 	float d[PAGE * LLM_ATTENTION_D_HEAD / GROUP]; /* Q8_0: scales, [group][position] */
-	float e[PAGE * LLM_ATTENTION_D_HEAD / GROUP]; /* the same in the slot's order */
 	float top[QUERIES], sum[QUERIES], c[QUERIES], l[QUERIES]; /* by place in seer */
 	int seer[QUERIES], n[QUERIES]; /* queries that see the page, and how much of it */
 };
@@ -51,21 +50,13 @@ half_of(const struct llm_attention *a, const void *slot, int half)
 	return (const char *)slot + (size_t)half * (llm_kv_slot_bytes(a->type, a->d_head) / 2);
 }
 
-/* Fills s->d with the scales of a half of a Q8_0 slot, the positions of each group together. */
+/* Fills s->d with the scales of a half of a Q8_0 slot. */
 static void
-read_scales(const struct page *g, const void *from, int half)
+read_scales(const struct page *g, const void *from)
 {
-	int d_head = g->a->d_head, n_group = d_head / GROUP;
-	float *d = g->s->d, *e = g->s->e;
+	int d_head = g->a->d_head;
 	const char *scales = (const char *)from + PAGE * d_head;
-	g->steps->widen(e, 16, scales, LLM_KV_F16, PAGE * n_group);
-	for (int k = 0; k < n_group; k++) {
-		for (int t = 0; half == 0 && t < PAGE / 16; t++)
-			memcpy(
-			    d + k * PAGE + t * 16, e + (t * n_group + k) * 16, 16 * sizeof *d);
-		for (int j = 0; half == 1 && j < PAGE; j++)
-			d[k * PAGE + j] = e[j * n_group + k];
-	}
+	g->steps->widen(g->s->d, 16, scales, LLM_KV_F16, PAGE * d_head / GROUP);
 }
 
 /* A product with the group's rows, wide in tiles, done in as many chains as the set needs. */
@@ -232,7 +223,7 @@ do_keys(struct page *g, const void *slot)
 	enum llm_kv_type type = a->type;
 	g->fetch = (uintptr_t)half_of(a, slot, 1);
 	if (a->type == LLM_KV_Q8_0)
-		read_scales(g, keys, 0);
+		read_scales(g, keys);
 	if (type != LLM_KV_F32 && g->n_seer > 2 * LLM_ATTENTION_ROWS) {
 		int n = (g->most + 15) / 16 * 16 * a->d_head;
 		g->steps->widen(g->s->x, 16, keys, type, n);
@@ -254,7 +245,7 @@ do_values(struct page *g, const void *slot, const void *next)
 	bool tiled = g->n_seer > 2 * LLM_ATTENTION_ROWS || a->d_head % 16 != 0;
 	g->fetch = tiled || next == NULL ? 0 : (uintptr_t)next;
 	if (a->type == LLM_KV_Q8_0)
-		read_scales(g, values, 1);
+		read_scales(g, values);
 	if (tiled) {
 		size_t row_bytes = (size_t)a->d_head * element_bytes(type);
 		for (int j = 0; j < g->most; j++)

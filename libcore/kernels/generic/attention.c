@@ -71,9 +71,9 @@ store_q8_0(int8_t *slot, int d_head, int pos, const float *k, const float *v)
 	int8_t *kq = slot, *vq = slot + n + n / GROUP * 2;
 	uint16_t *kd = (uint16_t *)(kq + n), *vd = (uint16_t *)(vq + n);
 	for (int g = 0; g < n_group; g++) {
-		kd[key_at(n_group, pos, g)] =
+		kd[g * LLM_KV_PAGE + pos] =
 		    quantize(kq + key_at(d_head, pos, g * GROUP), 16, k + g * GROUP);
-		vd[value_at(n_group, pos, g)] =
+		vd[g * LLM_KV_PAGE + pos] =
 		    quantize(vq + value_at(d_head, pos, g * GROUP), 1, v + g * GROUP);
 	}
 }
@@ -130,8 +130,7 @@ score(const struct scratch *s, const struct llm_attention *a, const float *q, in
 		float chain = 0;
 		for (int i = g * width; i < (g + 1) * width; i++)
 			chain = fmaf(q[i], s->x[key_at(a->d_head, pos, i)], chain);
-		total = grouped ? fmaf(s->d[key_at(a->d_head / GROUP, pos, g)], chain, total)
-				: chain;
+		total = grouped ? fmaf(s->d[g * LLM_KV_PAGE + pos], chain, total) : chain;
 	}
 	return total;
 }
@@ -174,7 +173,7 @@ accumulate(const struct scratch *s, const struct llm_attention *a, int i, int n)
 		for (int k = 0; k < a->d_head; k++) {
 			float p = s->p[i][j];
 			if (a->type == LLM_KV_Q8_0)
-				p *= s->d[value_at(a->d_head / GROUP, j, k / GROUP)];
+				p *= s->d[k / GROUP * LLM_KV_PAGE + j];
 			acc[k] = fmaf(p, s->x[value_at(a->d_head, j, k)], acc[k]);
 		}
 	}

@@ -282,14 +282,14 @@ store_q8_0(int8_t *slot, int d_head, int pos, const float *k, const float *v)
 	const int n = LLM_KV_PAGE * d_head, n_group = d_head / GROUP;
 	int8_t *kq = slot + pos / 16 * d_head * 16 + pos % 16;
 	int8_t *vq = slot + n + n / GROUP * 2 + pos * d_head;
-	uint16_t *kd = (uint16_t *)(slot + n) + pos / 16 * n_group * 16 + pos % 16;
-	uint16_t *vd = (uint16_t *)(slot + 2 * n + n / GROUP * 2) + pos * n_group;
+	uint16_t *kd = (uint16_t *)(slot + n) + pos;
+	uint16_t *vd = (uint16_t *)(slot + 2 * n + n / GROUP * 2) + pos;
 	for (int g = 0; g < n_group; g++) {
 		int8_t q[GROUP];
-		kd[g * 16] = quantize(q, k + g * GROUP);
+		kd[g * LLM_KV_PAGE] = quantize(q, k + g * GROUP);
 		for (int i = 0; i < GROUP; i++)
 			kq[(g * GROUP + i) * 16] = q[i];
-		vd[g] = quantize(vq + g * GROUP, v + g * GROUP);
+		vd[g * LLM_KV_PAGE] = quantize(vq + g * GROUP, v + g * GROUP);
 	}
 }
 
