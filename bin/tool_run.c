@@ -20,6 +20,14 @@ fit_take(const char *arg, void *context)
 	return *fit == LLM_FIT_NONE ? -1 : 0;
 }
 
+static int
+kv_take(const char *arg, void *context)
+{
+	enum llm_kv_type type;
+	*(const char **)context = arg;
+	return llm_kv_named(&type, arg) && type != LLM_KV_F32 ? 0 : -1;
+}
+
 const struct tool_option tool_run_options[] = {
     {.letter = 'm',
 	.name = "model",
@@ -39,6 +47,12 @@ const struct tool_option tool_run_options[] = {
 	.help = "keep activations, keys and values in 32 bits: slower, for evaluation",
 	.kind = TOOL_FLAG,
 	.dest = &tool_run.precise},
+    {.name = "kv",
+	.metavar = "f16|q8_0",
+	.help = "keep keys and values in this type: q8_0 takes about half the memory of f16",
+	.kind = TOOL_EACH,
+	.dest = &tool_run.kv,
+	.each = kv_take},
     {.name = "fit",
 	.metavar = "head|tail|middle",
 	.help = "of an input longer than the context keep this part, and say so",
@@ -60,6 +74,13 @@ tool_engine_open(struct tool_engine *e)
 	struct llm_pass_params params = {
 	    .n_thread = tool_run.n_thread, .precise = tool_run.precise};
 	memset(e, 0, sizeof *e);
+	if (tool_run.kv != NULL && tool_run.precise)
+		tool_usage(
+		    "--precise keeps keys and values in 32 bits, so --kv %s cannot stand "
+		    "beside it",
+		    tool_run.kv);
+	if (tool_run.kv != NULL)
+		llm_kv_named(&params.kv, tool_run.kv);
 	if (llm_kernels_get(&e->kernels, getenv("LLM_KERNELS"), &err) < 0)
 		tool_die(&err);
 	params.kernels = e->kernels;
@@ -73,8 +94,10 @@ tool_engine_open(struct tool_engine *e)
 	    llm_pass_new(&e->pass, e->model, &params, &err) < 0)
 		tool_die(&err);
 	if (tool_run.verbose)
-		tool_note("%s: %s kernels, %d threads%s", e->name, e->kernels->name,
-		    llm_pass_n_thread(e->pass), tool_run.precise ? ", precise" : "");
+		tool_note("%s: %s kernels, %d threads, keys and values in %s%s", e->name,
+		    e->kernels->name, llm_pass_n_thread(e->pass),
+		    llm_kv_name(llm_pass_kv_type(e->pass)),
+		    tool_run.precise ? ", precise" : "");
 }
 
 void

@@ -17,11 +17,12 @@ struct tool_run {
 	int n_thread;      /* -t; 0: as many as the process may use */
 	bool precise;      /* --precise */
 	bool verbose;      /* -v */
+	const char *kv;    /* --kv: a name of llm_kv_named; NULL: f16 */
 	enum llm_fit fit;  /* --fit */
 };
 extern struct tool_run tool_run;
 
-/* For tool.more: -m -t -v --precise --fit. */
+/* For tool.more: -m -t -v --precise --kv --fit. */
 extern const struct tool_option tool_run_options[];
 
 /* All fields read-only. */

@@ -553,5 +553,5 @@ llm_pass_n_thread(const struct llm_pass *p)
 enum llm_kv_type
 llm_pass_kv_type(const struct llm_pass *p)
 {
-	return p->params.precise ? LLM_KV_F32 : LLM_KV_F16;
+	return p->params.precise ? LLM_KV_F32 : p->params.kv;
 }

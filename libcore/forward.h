@@ -23,6 +23,7 @@ struct llm_pass_params {
 	int n_thread;                      /* 0: as many as this process may use */
 	int max_rows;                      /* rows of one call; 0: 512 */
 	bool precise; /* f32 activations and KV, weights dequantised on the fly */
+	enum llm_kv_type kv; /* F16 or Q8_0; with precise it is F32, whatever stands here */
 	/* For tests: called after the embedding (layer -1) and after each layer with x [n_row][n_embd];
 	 * the last layer computes only the rows whose logits are wanted, and shows those. */
 	void (*tap)(void *context, int layer, const float *x, int n_row);
@@ -49,7 +50,7 @@ void llm_pass_free(struct llm_pass *p);
 const struct llm_model *llm_pass_model(const struct llm_pass *p);
 int llm_pass_max_rows(const struct llm_pass *p);
 int llm_pass_n_thread(const struct llm_pass *p);
-/* The KV type that its sequences must have: F16, or F32 with precise. */
+/* The KV type that its sequences must have: F32 with precise, else what it was made with. */
 enum llm_kv_type llm_pass_kv_type(const struct llm_pass *p);
 
 /*
