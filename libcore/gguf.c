@@ -235,6 +235,12 @@ llm_gguf_part_path(const struct llm_gguf *g, int part)
 	return g->part[part].path;
 }
 
+const struct llm_map_stamp *
+llm_gguf_part_stamp(const struct llm_gguf *g, int part)
+{
+	return &g->part[part].map.stamp;
+}
+
 size_t
 llm_gguf_n_key(const struct llm_gguf *g)
 {

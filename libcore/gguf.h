@@ -32,6 +32,7 @@ enum llm_gguf_type {
 	LLM_GGUF_F64,
 };
 
+struct llm_map_stamp;
 struct llm_gguf; /* opaque; safe to read from several threads */
 
 /* Bytes in the mapping; no terminating NUL. */
@@ -74,11 +75,12 @@ void llm_gguf_close(struct llm_gguf *g);
 
 /* The path that was given, for messages: printable, and of a long one its end. */
 const char *llm_gguf_path(const struct llm_gguf *g);
-/* Format version 2 or 3; number of files; bytes of part i, and its path. */
+/* Format version 2 or 3; number of files; bytes of part i, its path, and its stamp (map.h). */
 int llm_gguf_version(const struct llm_gguf *g);
 int llm_gguf_n_part(const struct llm_gguf *g);
 size_t llm_gguf_part_bytes(const struct llm_gguf *g, int part);
 const char *llm_gguf_part_path(const struct llm_gguf *g, int part);
+const struct llm_map_stamp *llm_gguf_part_stamp(const struct llm_gguf *g, int part);
 
 /* All keys (of the first part), in file order; the pointers live as long as g. */
 size_t llm_gguf_n_key(const struct llm_gguf *g);

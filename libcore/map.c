@@ -47,6 +47,13 @@ map_fd(struct llm_map *m, int fd, struct llm_err *err)
 		    "%s: %zu bytes cannot be mapped: %s", name, n, strerror(errno));
 	m->data = p;
 	m->n_bytes = n;
+	m->stamp = (struct llm_map_stamp){
+	    .device = (uint64_t)st.st_dev,
+	    .inode = (uint64_t)st.st_ino,
+	    .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+	    .owner = (uint32_t)st.st_uid,
+	    .mode = (uint32_t)st.st_mode,
+	};
 	return 0;
 }
 

@@ -9,12 +9,21 @@
 #include "libcore/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* What tells a file from another, and from itself once it has been written to; of when it was opened. */
+struct llm_map_stamp {
+	uint64_t device, inode;
+	int64_t mtime_ns;
+	uint32_t owner, mode;
+};
 
 /* Plain data; zero-initialised it is an empty map, which llm_map_close takes. */
 struct llm_map {
-	const unsigned char *data; /* read-only: page-aligned; NULL when closed */
-	size_t n_bytes;            /* read-only */
-	char name[120];            /* read-only: the end of its path, printable, for messages */
+	const unsigned char *data;  /* read-only: page-aligned; NULL when closed */
+	size_t n_bytes;             /* read-only */
+	struct llm_map_stamp stamp; /* read-only */
+	char name[120]; /* read-only: the end of its path, printable, for messages */
 };
 
 /*
