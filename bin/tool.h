@@ -104,11 +104,16 @@ size_t tool_read(const struct tool_input *in, void *buf, size_t n);
  * next step when there is none.  The result is the caller's to free.
  */
 char *tool_model(const char *m);
+/* The same for a program that wants an encoder: $LLM_ENCODER, the link default-encoder. */
+char *tool_encoder(const char *m);
 /* Watch a mapping: a SIGBUS inside it ends the program with 74 and one line that names the file. */
 struct llm_gguf;
 void tool_guard(const struct llm_gguf *g);
 /* Watch no longer: before the mapping is closed. */
 void tool_unguard(const struct llm_gguf *g);
+/* The same for one mapping that is no model; NULL ends it.  m outlives that. */
+struct llm_map;
+void tool_guard_map(const struct llm_map *m);
 
 /* JSON: a string with its quotes; bytes that are no UTF-8 become U+FFFD (returns false then). */
 bool tool_json(const char *bytes, size_t n);

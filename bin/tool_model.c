@@ -6,6 +6,7 @@
 #include "bin/tool.h"
 #include "bin/tool_private.h"
 #include "libcore/gguf.h"
+#include "libcore/map.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 enum { MAX_GUARDED = 8 };
 
 static const struct llm_gguf *guarded[MAX_GUARDED];
+static const struct llm_map *guarded_map;
 /* What tool_model named last, until its mapping is guarded: a file may shrink while its header is read. */
 static char *opening;
 
@@ -109,13 +111,21 @@ search(const char *name)
 	return path;
 }
 
+/* Where a kind of model is looked for when no -m names one. */
+struct kind {
+	const char *variable, *link, *get;
+};
+static const struct kind chat = {"LLM_MODEL", "default", "smollm2"};
+static const struct kind encoder = {"LLM_ENCODER", "default-encoder", "minilm"};
+
 static char *
-model_find(const char *m)
+model_find(const char *m, const struct kind *kind)
 {
 	char quoted[100];
 	const char *home = getenv("HOME"), *own = getenv("XDG_DATA_HOME");
-	bool named = m != NULL || (getenv("LLM_MODEL") != NULL && *getenv("LLM_MODEL") != '\0');
-	const char *name = m != NULL ? m : named ? getenv("LLM_MODEL") : "default";
+	const char *set = getenv(kind->variable);
+	bool named = m != NULL || (set != NULL && *set != '\0');
+	const char *name = m != NULL ? m : named ? set : kind->link;
 	if (strchr(name, '/') != NULL)
 		return join(name, "");
 	llm_err_quote(quoted, sizeof quoted, name, strlen(name));
@@ -129,8 +139,8 @@ model_find(const char *m)
 		tool_fail(LLM_ENOINPUT, "no model: neither HOME nor XDG_DATA_HOME says where "
 					"models are; set one, or give -m /path/to/file.gguf");
 	if (!named)
-		tool_fail(
-		    LLM_ENOINPUT, "no model: set LLM_MODEL or run 'llm-model get smollm2'");
+		tool_fail(LLM_ENOINPUT, "no model: set %s or run 'llm-model get %s'",
+		    kind->variable, kind->get);
 	if (is_file(name))
 		tool_fail(LLM_ENOINPUT,
 		    "no model '%s' in the store; for the file in this folder say ./%s", quoted,
@@ -157,6 +167,9 @@ on_sigbus(int sig, siginfo_t *info, void *context)
 	for (int i = 0; path == NULL && i < MAX_GUARDED; i++)
 		if (guarded[i] != NULL)
 			path = llm_gguf_covers(guarded[i], info->si_addr);
+	if (path == NULL && guarded_map != NULL && guarded_map->data != NULL &&
+	    (uintptr_t)info->si_addr - (uintptr_t)guarded_map->data < guarded_map->n_bytes)
+		path = guarded_map->name;
 	if (path == NULL && info->si_code == BUS_ADRERR)
 		path = opening;
 	if (path == NULL) {
@@ -188,14 +201,26 @@ watch(void)
 	sigaction(SIGBUS, &sa, NULL);
 }
 
-char *
-tool_model(const char *m)
+static char *
+model_open(const char *m, const struct kind *kind)
 {
-	char *path = model_find(m);
+	char *path = model_find(m, kind);
 	free(opening);
 	opening = join(path, "");
 	watch();
 	return path;
+}
+
+char *
+tool_model(const char *m)
+{
+	return model_open(m, &chat);
+}
+
+char *
+tool_encoder(const char *m)
+{
+	return model_open(m, &encoder);
 }
 
 void
@@ -218,4 +243,11 @@ tool_unguard(const struct llm_gguf *g)
 	for (int i = 0; i < MAX_GUARDED; i++)
 		if (guarded[i] == g)
 			guarded[i] = NULL;
+}
+
+void
+tool_guard_map(const struct llm_map *m)
+{
+	guarded_map = m;
+	watch();
 }
