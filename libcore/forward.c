@@ -223,6 +223,7 @@ static void
 norm(struct llm_pass *p, const float *g, bool add, struct llm_input *in, int n_row)
 {
 	struct rows a = {.p = p, .g = g, .add = add, .in = in};
+	llm_phase_enter(&p->phases, LLM_PHASE_PREPARE);
 	input_init(p, in, p->scratch.norm, p->model->config.n_embd, n_row);
 	llm_pool_run(p->pool, norm_work, &a, n_row, ROW_GRAIN);
 }
@@ -270,6 +271,7 @@ layer_run(struct llm_pass *p, int layer, int n_row)
 	norm(p, w->attn_norm, layer > 0, &in, n_row);
 	if (p->params.tap != NULL)
 		p->params.tap(p->params.tap_context, layer - 1, s->x, n_row);
+	llm_phase_enter(&p->phases, LLM_PHASE_QKV);
 	struct products qkv = {.p = p};
 	products_add(&qkv, &in, &w->q, s->q); /* [n_row][n_head * d_head] */
 	products_add(&qkv, &in, &w->k, s->k); /* [n_row][n_head_kv * d_head] */
@@ -279,15 +281,18 @@ layer_run(struct llm_pass *p, int layer, int n_row)
 	/* Only what leads to wanted logits goes on past the last layer's keys and values. */
 	int n_live = live_mark(p, n_row, layer < c->n_layer - 1);
 	struct rows rotate = {.p = p, .layer = layer};
+	llm_phase_enter(&p->phases, LLM_PHASE_ROTATE);
 	llm_pool_run(p->pool, rotate_work, &rotate, n_row, ROW_GRAIN);
 	live_keep(p, n_row);
 	if (n_live == 0)
 		return 0;
 
+	llm_phase_enter(&p->phases, LLM_PHASE_ATTEND);
 	struct llm_input att = {0};
 	input_want(p, &att, &w->o);
 	input_init(p, &att, s->q, c->n_head * c->d_head, n_live);
 	llm_attend(p, layer, p->row, n_live, &att);
+	llm_phase_enter(&p->phases, LLM_PHASE_OUT);
 	struct products o = {.p = p};
 	products_add(&o, &att, &w->o, s->delta);
 	products_run(&o, n_live);
@@ -297,16 +302,19 @@ layer_run(struct llm_pass *p, int layer, int n_row)
 	input_want(p, &ff, &w->gate);
 	input_want(p, &ff, &w->up);
 	norm(p, w->ffn_norm, true, &ff, n_live);
+	llm_phase_enter(&p->phases, LLM_PHASE_GATE_UP);
 	struct products gate_up = {.p = p};
 	products_add(&gate_up, &ff, &w->gate, s->gate); /* [n_live][n_ff] */
 	products_add(&gate_up, &ff, &w->up, s->up);
 	products_run(&gate_up, n_live);
 
+	llm_phase_enter(&p->phases, LLM_PHASE_PREPARE);
 	struct llm_input hidden = {0};
 	input_want(p, &hidden, &w->down);
 	input_init(p, &hidden, s->gate, c->n_ff, n_live);
 	struct rows activate = {.p = p, .in = &hidden};
 	llm_pool_run(p->pool, activate_work, &activate, n_live, ROW_GRAIN);
+	llm_phase_enter(&p->phases, LLM_PHASE_DOWN);
 	struct products down = {.p = p};
 	products_add(&down, &hidden, &w->down, s->delta);
 	products_run(&down, n_live);
@@ -361,9 +369,11 @@ output_run(struct llm_pass *p, float *logits, int n_row, struct llm_err *err)
 		p->params.tap(p->params.tap_context, c->n_layer - 1, p->scratch.x, n_row);
 	if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
 		return not_finite(p, "the activations before the output", -1, err);
+	llm_phase_enter(&p->phases, LLM_PHASE_HEAD);
 	struct products out = {.p = p};
 	products_add(&out, &in, &w->output, logits); /* [n_row][n_vocab] */
 	products_run(&out, n_row);
+	llm_phase_enter(&p->phases, LLM_PHASE_FINITE);
 	struct finite all = {p, logits, (size_t)n_row * (size_t)c->n_vocab};
 	llm_pool_run(p->pool, finite_work, &all, (int)((all.n - 1) / FINITE_UNIT) + 1, 1);
 	if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
@@ -424,20 +434,12 @@ rows_check(const struct llm_pass *p, const struct llm_row *rows, int n_row, cons
 	return 0;
 }
 
-int
-llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *logits,
-    struct llm_err *err)
+/* The rows in p->row, from the embedding to the logits. */
+static int
+rows_run(struct llm_pass *p, int n_row, float *logits, struct llm_err *err)
 {
-	int rc = rows_check(p, rows, n_row, logits, err);
-	if (rc < 0)
-		return rc;
-	for (int i = 0; i < n_row; i++)
-		if (!row_joins(rows, i))
-			llm_seq_truncate(rows[i].seq, rows[i].pos);
-	memcpy(p->row, rows, (size_t)n_row * sizeof *rows);
-	atomic_store_explicit(&p->not_finite, false, memory_order_relaxed);
-
 	struct rows embed = {.p = p};
+	llm_phase_enter(&p->phases, LLM_PHASE_EMBED);
 	llm_pool_run(p->pool, embed_work, &embed, n_row, ROW_GRAIN);
 	int n_live = n_row;
 	for (int layer = 0; layer < p->model->config.n_layer; layer++) {
@@ -445,11 +447,27 @@ llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *lo
 		if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
 			return not_finite(p, "the activations", layer, err);
 	}
-	if (n_live > 0 && (rc = output_run(p, logits, n_live, err)) < 0)
+	return n_live > 0 ? output_run(p, logits, n_live, err) : 0;
+}
+
+int
+llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *logits,
+    struct llm_err *err)
+{
+	int rc = rows_check(p, rows, n_row, logits, err);
+	if (rc < 0)
 		return rc;
+	llm_phase_enter(&p->phases, LLM_PHASE_OTHER);
 	for (int i = 0; i < n_row; i++)
+		if (!row_joins(rows, i))
+			llm_seq_truncate(rows[i].seq, rows[i].pos);
+	memcpy(p->row, rows, (size_t)n_row * sizeof *rows);
+	atomic_store_explicit(&p->not_finite, false, memory_order_relaxed);
+	rc = rows_run(p, n_row, logits, err);
+	for (int i = 0; rc == 0 && i < n_row; i++)
 		rows[i].seq->n_pos = rows[i].pos + 1;
-	return 0;
+	llm_phase_enter(&p->phases, LLM_PHASE_BETWEEN);
+	return rc;
 }
 
 /* Making a pass. */
@@ -513,6 +531,7 @@ llm_pass_new(struct llm_pass **out, const struct llm_model *m,
 		llm_pass_free(p);
 		return rc;
 	}
+	llm_pool_clock(p->pool, &p->phases);
 	/* As a region, though for one thread: regions round as the contract says. */
 	llm_pool_run(p->pool, freq_work, p, m->config.d_head / 2, m->config.d_head / 2);
 	*out = p;
@@ -530,6 +549,12 @@ llm_pass_free(struct llm_pass *p)
 	free(p->row);
 	free(p->live);
 	free(p);
+}
+
+struct llm_phases *
+llm_pass_phases(struct llm_pass *p)
+{
+	return &p->phases;
 }
 
 const struct llm_model *

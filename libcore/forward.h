@@ -11,6 +11,7 @@
 #include "libcore/cache.h"
 #include "libcore/kernels/kernels.h"
 #include "libcore/model.h"
+#include "libcore/phase.h"
 #include "libcore/token.h"
 
 /* The integer that cached pages and vector files carry: a change of any line of the contract is +1. */
@@ -22,7 +23,7 @@ struct llm_pass_params {
 	const struct llm_kernels *kernels; /* NULL: the best */
 	int n_thread;                      /* 0: as many as this process may use */
 	int max_rows;                      /* rows of one call; 0: 512 */
-	bool precise; /* f32 activations and KV, weights dequantised on the fly */
+	bool precise;        /* f32 activations and KV, weights dequantised on the fly */
 	enum llm_kv_type kv; /* F16 or Q8_0; with precise it is F32, whatever stands here */
 	/* For tests: called after the embedding (layer -1) and after each layer with x [n_row][n_embd];
 	 * the last layer computes only the rows whose logits are wanted, and shows those. */
@@ -52,6 +53,11 @@ int llm_pass_max_rows(const struct llm_pass *p);
 int llm_pass_n_thread(const struct llm_pass *p);
 /* The KV type that its sequences must have: F32 with precise, else what it was made with. */
 enum llm_kv_type llm_pass_kv_type(const struct llm_pass *p);
+
+/*
+ * llm_pass_phases - the clock of the pass: llm_phase_start turns it on, between calls.
+ */
+struct llm_phases *llm_pass_phases(struct llm_pass *p);
 
 /*
  * llm_forward - compute n_row rows.

@@ -8,6 +8,7 @@
 
 #include "libcore/footprint.h"
 #include "libcore/forward.h"
+#include "libcore/phase.h"
 #include "libcore/pool.h"
 
 #include <stdatomic.h>
@@ -23,6 +24,7 @@ struct llm_pass {
 	struct llm_row
 	    *row;  /* [max_rows] rows still alive: the last layer drops those without logits */
 	int *live; /* [max_rows] index of a row among those that stay alive, or -1 */
+	struct llm_phases phases;
 	atomic_bool not_finite; /* set by a region that met such a value */
 };
 

@@ -40,7 +40,8 @@ struct llm_pool {
 	int n_thread;
 	bool crowded; /* more threads than processors: give way at once */
 	struct worker *worker;
-	int n_worker; /* running */
+	int n_worker;              /* running */
+	struct llm_phases *phases; /* NULL or off: nobody asks */
 
 	/* Written by the caller while the gate is closed and empty. */
 	llm_pool_work work;
@@ -165,6 +166,9 @@ llm_pool_run(struct llm_pool *p, llm_pool_work work, void *arg, int n, int grain
 	if (atomic_load(&p->sleepers) > 0)
 		sleepers_wake(p);
 	region_work(p, 0);
+	bool clock = p->phases != NULL && p->phases->on;
+	if (clock)
+		llm_phase_look(p->phases, false);
 	atomic_fetch_or_explicit(&p->gate, GATE_CLOSED, memory_order_acq_rel);
 	for (int turn = 0; atomic_load_explicit(&p->gate, memory_order_acquire) & GATE_INSIDE;
 	     turn++)
@@ -172,6 +176,10 @@ llm_pool_run(struct llm_pool *p, llm_pool_work work, void *arg, int n, int grain
 			relax();
 		else
 			sched_yield();
+	if (clock) {
+		llm_phase_look(p->phases, true);
+		p->phases->n_region++;
+	}
 }
 
 static int
@@ -231,6 +239,12 @@ llm_pool_free(struct llm_pool *p)
 	pthread_mutex_destroy(&p->lock);
 	free(p->worker);
 	free(p);
+}
+
+void
+llm_pool_clock(struct llm_pool *p, struct llm_phases *phases)
+{
+	p->phases = phases;
 }
 
 int

@@ -9,6 +9,7 @@
 #define LLM_POOL_H
 
 #include "libcore/err.h"
+#include "libcore/phase.h"
 
 struct llm_pool; /* opaque; used by one thread at a time */
 
@@ -19,6 +20,9 @@ typedef void (*llm_pool_work)(void *arg, int begin, int end, int thread);
 int llm_pool_new(struct llm_pool **out, int n_thread, struct llm_err *err);
 void llm_pool_free(struct llm_pool *p);
 int llm_pool_n_thread(const struct llm_pool *p);
+
+/* The clock that is told what a region's end is waited for: NULL (at first) for none.  Not owned. */
+void llm_pool_clock(struct llm_pool *p, struct llm_phases *phases);
 
 /*
  * llm_pool_run - have all units [0, n) done by work, claimed in chunks of a multiple of grain that
