@@ -49,6 +49,17 @@ llm_expf(float x)
 	return y;
 }
 
+float
+llm_erff(float x)
+{
+	float z = x > LLM_ERF_END ? LLM_ERF_END : x < -LLM_ERF_END ? -LLM_ERF_END : x;
+	float u = fmaf(z * z, LLM_ERF_SCALE, -1.0f), y = 0;
+#define TERM(c) y = fmaf(y, u, c);
+	LLM_ERF_TERMS(TERM)
+#undef TERM
+	return y * z;
+}
+
 /* 2^n for a normal result. */
 static double
 power_of_two(int n)

@@ -70,7 +70,21 @@ same(const float *x, const float *y, int n)
 /* Inputs of one comparison, and what the two sets made of them. */
 static float in1[N + GUARD], in2[N + GUARD], in3[N + GUARD], want[N + GUARD], got[N + GUARD];
 
-enum op { DOT, SUM, MAX, RMSNORM, ADD, SCALE, SWIGLU, ROPE, EXP, SUMEXP, N_OP };
+enum op {
+	DOT,
+	SUM,
+	MAX,
+	RMSNORM,
+	LAYERNORM,
+	ADD,
+	SCALE,
+	SWIGLU,
+	GELU,
+	ROPE,
+	EXP,
+	SUMEXP,
+	N_OP
+};
 
 static void
 apply(float *y, const struct llm_vector_kernels *v, enum op op, int n)
@@ -89,6 +103,9 @@ apply(float *y, const struct llm_vector_kernels *v, enum op op, int n)
 	case RMSNORM:
 		v->rmsnorm(y + 1, in1 + 1, in2 + 1, n, 1e-5f);
 		break;
+	case LAYERNORM:
+		v->layernorm(y + 1, in1 + 1, in2 + 1, in2 + 3, n, 1e-5f);
+		break;
 	case ADD:
 		v->add(y + 1, in1 + 1, n);
 		break;
@@ -97,6 +114,9 @@ apply(float *y, const struct llm_vector_kernels *v, enum op op, int n)
 		break;
 	case SWIGLU:
 		v->swiglu(y + 1, in1 + 1, in2 + 1, n);
+		break;
+	case GELU:
+		v->gelu(y + 1, in1 + 1, n);
 		break;
 	case ROPE:
 		v->rope(y + 1, in1 + 1, in2 + 1, n / 2 * 2);
@@ -149,6 +169,14 @@ in_place(const struct llm_vector_kernels *v)
 		memcpy(got, in1, sizeof got);
 		v->swiglu(got, got, in2, n);
 		good = good && same(want, got, n);
+		llm_vector_generic.layernorm(want, in1, in2, in3, n, 1e-6f);
+		memcpy(got, in1, sizeof got);
+		v->layernorm(got, got, in2, in3, n, 1e-6f);
+		good = good && same(want, got, n);
+		llm_vector_generic.gelu(want, in1, n);
+		memcpy(got, in1, sizeof got);
+		v->gelu(got, got, n);
+		good = good && same(want, got, n);
 		llm_vector_generic.exp(want, in1, n);
 		memcpy(got, in1, sizeof got);
 		v->exp(got, got, n);
@@ -194,6 +222,15 @@ test_sums(void)
 		worst = fmax(worst, relative((double)want[i], y));
 	}
 	tap_ok(worst < 4e-7, "an RMS norm is within 4e-7 of doubles (%.1e)", worst);
+	double variance = squares / N - sum / N * (sum / N);
+	v->layernorm(want, in1, in2, in3, N, 1e-5f);
+	worst = 0;
+	r = sqrt(variance + (double)1e-5f);
+	for (int i = 0; i < N; i++) {
+		double y = ((double)in1[i] - sum / N) / r * (double)in2[i] + (double)in3[i];
+		worst = fmax(worst, fabs((double)want[i] - y) / (1 + fabs((double)in3[i])));
+	}
+	tap_ok(worst < 2e-6, "a layer norm is within 2e-6 of doubles (%.1e)", worst);
 }
 
 static void
@@ -221,6 +258,16 @@ test_elements(void)
 		worst = fmax(worst, relative((double)want[i], y));
 	}
 	tap_ok(worst < 4e-7, "SwiGLU is within 4e-7 of doubles (%.1e)", worst);
+	worst = 0;
+	for (int i = 0; i < N; i++)
+		in1[i] = 6.0f * in1[i];
+	v->gelu(want, in1, N);
+	for (int i = 0; i < N; i++) {
+		double x = (double)in1[i], y = 0.5 * x * (1 + erf(x * sqrt(0.5)));
+		worst = fmax(worst, fabs((double)want[i] - y) / fmax(1, fabs(x)));
+	}
+	tap_ok(
+	    worst < 3e-7, "GELU is within 3e-7 of doubles, or of its argument (%.1e)", worst);
 	memcpy(want, in3, sizeof want);
 	for (int i = 0; i < 32; i++) {
 		double s, c;
@@ -244,8 +291,8 @@ test_elements(void)
 int
 main(void)
 {
-	static const char *const names[N_OP] = {
-	    "dot", "sum", "max", "rmsnorm", "add", "scale", "swiglu", "rope", "exp", "sumexp"};
+	static const char *const names[N_OP] = {"dot", "sum", "max", "rmsnorm", "layernorm",
+	    "add", "scale", "swiglu", "gelu", "rope", "exp", "sumexp"};
 	test_sums();
 	test_lanes();
 	test_elements();

@@ -17,12 +17,19 @@ struct llm_vector_kernels {
 	float (*max)(const float *x, int n);
 	/* y = x * (1 / sqrtf(dot(x, x) / n + eps)) * g; y may be x.  Zhang & Sennrich 2019. */
 	void (*rmsnorm)(float *y, const float *x, const float *g, int n, float eps);
+	/* m = sum(x) / n, y = x - m, y = fma(y * (1 / sqrtf(dot(y, y) / n + eps)), g, b); y may be x.
+	 * Ba, Kiros & Hinton 2016. */
+	void (*layernorm)(
+	    float *y, const float *x, const float *g, const float *b, int n, float eps);
 	/* x += d */
 	void (*add)(float *x, const float *d, int n);
 	/* x *= s */
 	void (*scale)(float *x, float s, int n);
 	/* y = (g / (1 + exp(-g))) * u; y may be g.  Shazeer 2020. */
 	void (*swiglu)(float *y, const float *g, const float *u, int n);
+	/* y = (0.5 * x) * (1 + erf(x * sqrt(1/2))), our polynomial; y may be x.  Hendrycks & Gimpel
+	 * 2016. */
+	void (*gelu)(float *y, const float *x, int n);
 	/* Rotates adjacent pairs (2i, 2i+1) of one head of n floats by c[i], s[i], i < n / 2:
 	 * x0' = fma(x0, c, -(x1 * s)), x1' = fma(x0, s, x1 * c).  Su et al. 2021. */
 	void (*rope)(float *x, const float *c, const float *s, int n);
@@ -35,5 +42,6 @@ struct llm_vector_kernels {
 extern const struct llm_vector_kernels llm_vector_generic;
 extern const struct llm_vector_kernels llm_vector_avx2;
 extern const struct llm_vector_kernels llm_vector_avx512;
+extern const struct llm_vector_kernels llm_vector_neon;
 
 #endif

@@ -61,6 +61,17 @@ rmsnorm(float *y, const float *x, const float *g, int n, float eps)
 }
 
 static void
+layernorm(float *y, const float *x, const float *g, const float *b, int n, float eps)
+{
+	float mean = sum(x, n) / (float)n;
+	for (int i = 0; i < n; i++)
+		y[i] = x[i] - mean;
+	float r = 1.0f / sqrtf(dot(y, y, n) / (float)n + eps);
+	for (int i = 0; i < n; i++)
+		y[i] = fmaf(y[i] * r, g[i], b[i]);
+}
+
+static void
 add(float *x, const float *d, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -79,6 +90,13 @@ swiglu(float *y, const float *g, const float *u, int n)
 {
 	for (int i = 0; i < n; i++)
 		y[i] = g[i] / (1.0f + llm_expf(-g[i])) * u[i];
+}
+
+static void
+gelu(float *y, const float *x, int n)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = 0.5f * x[i] * (1.0f + llm_erff(x[i] * 0x1.6a09e6p-1f));
 }
 
 static void
@@ -112,9 +130,11 @@ const struct llm_vector_kernels llm_vector_generic = {
     .sum = sum,
     .max = max,
     .rmsnorm = rmsnorm,
+    .layernorm = layernorm,
     .add = add,
     .scale = scale,
     .swiglu = swiglu,
+    .gelu = gelu,
     .rope = rope,
     .exp = vector_exp,
     .sumexp = sumexp,

@@ -7,6 +7,8 @@
 #ifndef LLM_KERNELS_AVX2_LANES_H
 #define LLM_KERNELS_AVX2_LANES_H
 
+#include "libcore/fmath.h"
+
 #include <immintrin.h>
 
 /* All bits set in the first n of eight lanes: none for n <= 0, all from 8 on. */
@@ -82,6 +84,22 @@ lanes_exp(__m256 x)
 {
 	__m256 over = _mm256_cmp_ps(x, _mm256_set1_ps(88.72283f), _CMP_GT_OQ);
 	return _mm256_blendv_ps(lanes_exp_below(x), _mm256_set1_ps(__builtin_inff()), over);
+}
+
+/* llm_erff of each lane. */
+static inline __m256
+lanes_erf(__m256 x)
+{
+	/* Of two, one a NaN, min and max give the second. */
+	__m256 z = _mm256_min_ps(_mm256_set1_ps(LLM_ERF_END), x);
+	z = _mm256_max_ps(_mm256_set1_ps(-LLM_ERF_END), z);
+	__m256 u = _mm256_fmadd_ps(
+	    _mm256_mul_ps(z, z), _mm256_set1_ps(LLM_ERF_SCALE), _mm256_set1_ps(-1.0f));
+	__m256 y = _mm256_setzero_ps();
+#define TERM(c) y = _mm256_fmadd_ps(y, u, _mm256_set1_ps(c));
+	LLM_ERF_TERMS(TERM)
+#undef TERM
+	return _mm256_mul_ps(y, z);
 }
 
 #endif

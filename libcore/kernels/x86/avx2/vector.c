@@ -75,6 +75,20 @@ rmsnorm(float *y, const float *x, const float *g, int n, float eps)
 }
 
 static void
+layernorm(float *y, const float *x, const float *g, const float *b, int n, float eps)
+{
+	__m256 mean = _mm256_set1_ps(sum(x, n) / (float)n);
+	for (int i = 0; i < n; i += 8)
+		store_some(y + i, n - i, _mm256_sub_ps(load_some(x + i, n - i), mean));
+	__m256 r = _mm256_set1_ps(1.0f / sqrtf(dot(y, y, n) / (float)n + eps));
+	for (int i = 0; i < n; i += 8) {
+		__m256 v = _mm256_mul_ps(load_some(y + i, n - i), r);
+		v = _mm256_fmadd_ps(v, load_some(g + i, n - i), load_some(b + i, n - i));
+		store_some(y + i, n - i, v);
+	}
+}
+
+static void
 add(float *x, const float *d, int n)
 {
 	for (int i = 0; i < n; i += 8) {
@@ -101,6 +115,19 @@ swiglu(float *y, const float *g, const float *u, int n)
 		__m256 e = _mm256_add_ps(one, lanes_exp(_mm256_xor_ps(v, minus)));
 		store_some(
 		    y + i, n - i, _mm256_mul_ps(_mm256_div_ps(v, e), load_some(u + i, n - i)));
+	}
+}
+
+static void
+gelu(float *y, const float *x, int n)
+{
+	const __m256 one = _mm256_set1_ps(1.0f);
+	for (int i = 0; i < n; i += 8) {
+		__m256 v = load_some(x + i, n - i);
+		__m256 e = lanes_erf(_mm256_mul_ps(v, _mm256_set1_ps(0x1.6a09e6p-1f)));
+		v = _mm256_mul_ps(
+		    _mm256_mul_ps(_mm256_set1_ps(0.5f), v), _mm256_add_ps(one, e));
+		store_some(y + i, n - i, v);
 	}
 }
 
@@ -150,9 +177,11 @@ const struct llm_vector_kernels llm_vector_avx2 = {
     .sum = sum,
     .max = max,
     .rmsnorm = rmsnorm,
+    .layernorm = layernorm,
     .add = add,
     .scale = scale,
     .swiglu = swiglu,
+    .gelu = gelu,
     .rope = rope,
     .exp = vector_exp,
     .sumexp = sumexp,

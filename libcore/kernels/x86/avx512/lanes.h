@@ -7,6 +7,8 @@
 #ifndef LLM_KERNELS_AVX512_LANES_H
 #define LLM_KERNELS_AVX512_LANES_H
 
+#include "libcore/fmath.h"
+
 #include <immintrin.h>
 
 /* The first n of sixteen lanes: none for n <= 0, all from 16 on. */
@@ -56,6 +58,22 @@ lanes_exp(__m512 x)
 {
 	__mmask16 over = _mm512_cmp_ps_mask(x, _mm512_set1_ps(88.72283f), _CMP_GT_OQ);
 	return _mm512_mask_mov_ps(lanes_exp_below(x), over, _mm512_set1_ps(__builtin_inff()));
+}
+
+/* llm_erff of each lane. */
+static inline __m512
+lanes_erf(__m512 x)
+{
+	/* Of two, one a NaN, min and max give the second. */
+	__m512 z = _mm512_min_ps(_mm512_set1_ps(LLM_ERF_END), x);
+	z = _mm512_max_ps(_mm512_set1_ps(-LLM_ERF_END), z);
+	__m512 u = _mm512_fmadd_ps(
+	    _mm512_mul_ps(z, z), _mm512_set1_ps(LLM_ERF_SCALE), _mm512_set1_ps(-1.0f));
+	__m512 y = _mm512_setzero_ps();
+#define TERM(c) y = _mm512_fmadd_ps(y, u, _mm512_set1_ps(c));
+	LLM_ERF_TERMS(TERM)
+#undef TERM
+	return _mm512_mul_ps(y, z);
 }
 
 #endif

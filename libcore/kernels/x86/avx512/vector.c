@@ -61,6 +61,25 @@ rmsnorm(float *y, const float *x, const float *g, int n, float eps)
 }
 
 static void
+layernorm(float *y, const float *x, const float *g, const float *b, int n, float eps)
+{
+	__m512 mean = _mm512_set1_ps(sum(x, n) / (float)n);
+	for (int i = 0; i < n; i += 16) {
+		__mmask16 k = lanes_of(n - i);
+		__m512 v = _mm512_maskz_loadu_ps(k, x + i);
+		_mm512_mask_storeu_ps(y + i, k, _mm512_sub_ps(v, mean));
+	}
+	__m512 r = _mm512_set1_ps(1.0f / sqrtf(dot(y, y, n) / (float)n + eps));
+	for (int i = 0; i < n; i += 16) {
+		__mmask16 k = lanes_of(n - i);
+		__m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(k, y + i), r);
+		v = _mm512_fmadd_ps(
+		    v, _mm512_maskz_loadu_ps(k, g + i), _mm512_maskz_loadu_ps(k, b + i));
+		_mm512_mask_storeu_ps(y + i, k, v);
+	}
+}
+
+static void
 add(float *x, const float *d, int n)
 {
 	for (int i = 0; i < n; i += 16) {
@@ -91,6 +110,20 @@ swiglu(float *y, const float *g, const float *u, int n)
 		__m512 e = _mm512_add_ps(one, lanes_exp(_mm512_xor_ps(v, minus)));
 		__m512 w = _mm512_maskz_loadu_ps(k, u + i);
 		_mm512_mask_storeu_ps(y + i, k, _mm512_mul_ps(_mm512_div_ps(v, e), w));
+	}
+}
+
+static void
+gelu(float *y, const float *x, int n)
+{
+	const __m512 one = _mm512_set1_ps(1.0f);
+	for (int i = 0; i < n; i += 16) {
+		__mmask16 k = lanes_of(n - i);
+		__m512 v = _mm512_maskz_loadu_ps(k, x + i);
+		__m512 e = lanes_erf(_mm512_mul_ps(v, _mm512_set1_ps(0x1.6a09e6p-1f)));
+		v = _mm512_mul_ps(
+		    _mm512_mul_ps(_mm512_set1_ps(0.5f), v), _mm512_add_ps(one, e));
+		_mm512_mask_storeu_ps(y + i, k, v);
 	}
 }
 
@@ -140,9 +173,11 @@ const struct llm_vector_kernels llm_vector_avx512 = {
     .sum = sum,
     .max = max,
     .rmsnorm = rmsnorm,
+    .layernorm = layernorm,
     .add = add,
     .scale = scale,
     .swiglu = swiglu,
+    .gelu = gelu,
     .rope = rope,
     .exp = vector_exp,
     .sumexp = sumexp,
