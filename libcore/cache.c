@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Bytes of one page: the slots of all layers and KV heads. */
 static bool
@@ -49,10 +50,25 @@ llm_seq_free(struct llm_seq *s)
 {
 	if (s == NULL)
 		return;
-	for (int i = 0; i < s->n_page; i++)
+	for (int i = s->n_shared; i < s->n_page; i++)
 		free(s->page[i]);
 	free(s->page);
 	free(s);
+}
+
+/* Room for n_page pointers. */
+static int
+pages_grow(struct llm_seq *s, int n_page, struct llm_err *err)
+{
+	if (n_page <= s->cap_page)
+		return 0;
+	int cap = n_page > 2 * s->cap_page ? n_page : 2 * s->cap_page;
+	void **page = realloc(s->page, (size_t)cap * sizeof *page);
+	if (page == NULL)
+		return llm_err_nomem(err, (size_t)cap * sizeof *page);
+	s->page = page;
+	s->cap_page = cap;
+	return 0;
 }
 
 int
@@ -62,14 +78,9 @@ llm_seq_reserve(struct llm_seq *s, int n_pos, struct llm_err *err)
 		return llm_err_set(err, LLM_ETOOLONG,
 		    "%d tokens do not fit the context of %d tokens", n_pos, s->n_ctx);
 	int n_page = n_pos / LLM_KV_PAGE + (n_pos % LLM_KV_PAGE != 0);
-	if (n_page > s->cap_page) {
-		int cap = n_page > 2 * s->cap_page ? n_page : 2 * s->cap_page;
-		void **page = realloc(s->page, (size_t)cap * sizeof *page);
-		if (page == NULL)
-			return llm_err_nomem(err, (size_t)cap * sizeof *page);
-		s->page = page;
-		s->cap_page = cap;
-	}
+	int rc = pages_grow(s, n_page, err);
+	if (rc < 0)
+		return rc;
 	for (; s->n_page < n_page; s->n_page++) {
 		/* Slots are multiples of 64 bytes, so that is enough to align them all. */
 		s->page[s->n_page] = aligned_alloc(64, s->page_bytes);
@@ -84,6 +95,42 @@ llm_seq_truncate(struct llm_seq *s, int n_pos)
 {
 	if (n_pos < s->n_pos)
 		s->n_pos = n_pos;
+	/* What is forgotten may be written over. */
+	if (n_pos < s->n_same)
+		s->n_same = n_pos;
+}
+
+int
+llm_seq_share(struct llm_seq *s, const struct llm_seq *from, int n_pos, struct llm_err *err)
+{
+	int n_shared = n_pos / LLM_KV_PAGE, n_own = s->n_page - s->n_shared, rc;
+	if (n_pos < 0 || n_pos > from->n_pos || n_pos > s->n_ctx || s->type != from->type ||
+	    s->page_bytes != from->page_bytes)
+		return llm_err_set(err, LLM_EUSAGE,
+		    "%d positions to share: expected the same kind, and at most %d", n_pos,
+		    from->n_pos);
+	s->n_pos = 0;
+	if ((rc = pages_grow(s, n_shared + n_own, err)) < 0)
+		return rc;
+	if (s->from != from || s->n_shared != n_shared)
+		s->n_same = 0;
+	if (n_own > 0)
+		memmove(
+		    s->page + n_shared, s->page + s->n_shared, (size_t)n_own * sizeof *s->page);
+	if (n_shared > 0)
+		memcpy(s->page, from->page, (size_t)n_shared * sizeof *s->page);
+	s->n_page = n_shared + n_own;
+	s->n_shared = n_shared;
+	s->from = from;
+	if ((rc = llm_seq_reserve(s, n_pos, err)) < 0)
+		return rc;
+	if (n_pos > n_shared * LLM_KV_PAGE && n_pos > s->n_same) {
+		int end = (n_shared + 1) * LLM_KV_PAGE;
+		memcpy(s->page[n_shared], from->page[n_shared], s->page_bytes);
+		s->n_same = end < from->n_pos ? end : from->n_pos;
+	}
+	s->n_pos = n_pos;
+	return 0;
 }
 
 void

@@ -23,6 +23,9 @@ struct llm_seq {
 	int n_head_kv;         /* private */
 	int n_ctx;             /* read-only: positions it may ever hold */
 	int run;               /* private: where its rows begin in the pass under way */
+	int n_shared; /* read-only: its first pages, which are another sequence's: never written */
+	const struct llm_seq *from; /* private: that sequence */
+	int n_same; /* private: positions that are known to hold what from holds */
 };
 
 /* An empty sequence for a model of this configuration, of at most n_ctx positions. */
@@ -43,6 +46,16 @@ void llm_seq_truncate(struct llm_seq *s, int n_pos);
  * and filled their slots, by the store kernel or with the bytes of others of the same type.
  */
 void llm_seq_extend(struct llm_seq *s, int n_pos);
+
+/*
+ * llm_seq_share - make s the first n_pos positions of from, whatever it held: whole pages are from's own,
+ * of the one after them s has a copy, which is not made again where the one that it has still holds.
+ * from must hold n_pos positions, and keep them for as long as s is used: until llm_seq_free(s), or until
+ * s shares another's.  Rows of s before its own pages are refused by the pass.
+ * LLM_EUSAGE: they are not of one type and shape, or from holds less; LLM_ENOMEM, and s is empty.
+ */
+int llm_seq_share(
+    struct llm_seq *s, const struct llm_seq *from, int n_pos, struct llm_err *err);
 
 /* The slot of one layer, KV head and page. */
 void *llm_seq_slot(const struct llm_seq *s, int layer, int head, int page);
