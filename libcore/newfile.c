@@ -3,7 +3,7 @@
  *
  * Files that appear whole or not at all; see newfile.h.
  */
-#define _XOPEN_SOURCE 700 /* mkstemp */
+#define _GNU_SOURCE /* O_TMPFILE, mkostemp */
 #include "libcore/newfile.h"
 
 #include <errno.h>
@@ -23,6 +23,37 @@ failed(const char *path, struct llm_err *err)
 	    llm_err_quote((char[120]){0}, 120, path + n - keep, keep), strerror(number));
 }
 
+/* The directory of path, which is changed meanwhile and put back. */
+static int
+directory_open(char *path, int flags, unsigned mode)
+{
+	char *slash = strrchr(path, '/'), kept = '\0';
+	if (slash != NULL) {
+		kept = slash[1];
+		slash[1] = '\0';
+	}
+	int fd = open(slash == NULL ? "." : path, flags | O_CLOEXEC, mode);
+	if (slash != NULL)
+		slash[1] = kept;
+	return fd;
+}
+
+/* The six characters of a name that nothing has yet; the file gets it. */
+static bool
+name_give(struct llm_newfile *f)
+{
+	char source[32], *end = f->temporary + strlen(f->temporary) - 6;
+	snprintf(source, sizeof source, "/proc/self/fd/%d", f->fd);
+	for (unsigned i = 0; !f->named && i < 1000000; i++) {
+		snprintf(end, 7, "%06u", ((unsigned)getpid() + i) % 1000000);
+		f->named =
+		    linkat(AT_FDCWD, source, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW) == 0;
+		if (!f->named && errno != EEXIST)
+			break;
+	}
+	return f->named;
+}
+
 int
 llm_newfile_open(struct llm_newfile *f, const char *path, unsigned mode, struct llm_err *err)
 {
@@ -35,8 +66,12 @@ llm_newfile_open(struct llm_newfile *f, const char *path, unsigned mode, struct 
 		return llm_err_nomem(err, n + sizeof suffix);
 	}
 	snprintf(f->temporary, n + sizeof suffix, "%s%s", path, suffix);
-	f->fd = mkstemp(f->temporary);
-	if (f->fd >= 0 && fcntl(f->fd, F_SETFD, FD_CLOEXEC) == 0 && fchmod(f->fd, mode) == 0)
+	f->fd = directory_open(f->temporary, O_TMPFILE | O_RDWR, 0600);
+	if (f->fd < 0) {
+		f->fd = mkostemp(f->temporary, O_CLOEXEC);
+		f->named = f->fd >= 0;
+	}
+	if (f->fd >= 0 && fchmod(f->fd, mode) == 0)
 		return 0;
 	int status = failed(path, err);
 	llm_newfile_drop(f);
@@ -59,38 +94,20 @@ llm_newfile_put(struct llm_newfile *f, const void *bytes, size_t n, struct llm_e
 	return 0;
 }
 
-/* The directory of path, so that a new name in it outlives a crash; some systems cannot, and none need to. */
-static void
-directory_sync(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = strdup(slash == NULL ? "." : path);
-	if (dir == NULL)
-		return;
-	if (slash != NULL)
-		dir[slash == path ? 1 : slash - path] = '\0';
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(dir);
-	if (fd < 0)
-		return;
-	fsync(fd);
-	close(fd);
-}
-
 int
 llm_newfile_keep(struct llm_newfile *f, bool sync, struct llm_err *err)
 {
-	int status = sync && fsync(f->fd) < 0 ? failed(f->path, err) : 0;
-	if (close(f->fd) < 0 && status == 0)
-		status = failed(f->path, err);
+	bool good = (!sync || fsync(f->fd) == 0) && name_give(f);
+	good = close(f->fd) == 0 && good;
 	f->fd = -1;
-	if (status == 0 && rename(f->temporary, f->path) < 0)
-		status = failed(f->path, err);
-	if (status == 0) {
-		free(f->temporary);
-		f->temporary = NULL;
-		if (sync)
-			directory_sync(f->path);
+	good = good && rename(f->temporary, f->path) == 0;
+	int status = good ? 0 : failed(f->path, err);
+	f->named = f->named && !good;
+	/* So that the new name outlives a crash too; some systems cannot. */
+	int dir = sync && status == 0 ? directory_open(f->path, O_RDONLY | O_DIRECTORY, 0) : -1;
+	if (dir >= 0) {
+		(void)fsync(dir);
+		close(dir);
 	}
 	llm_newfile_drop(f);
 	return status;
@@ -103,7 +120,7 @@ llm_newfile_drop(struct llm_newfile *f)
 		return;
 	if (f->fd >= 0)
 		close(f->fd);
-	if (f->temporary != NULL)
+	if (f->named)
 		unlink(f->temporary);
 	free(f->temporary);
 	free(f->path);

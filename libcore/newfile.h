@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * A file that appears under its name whole or not at all: written beside it, then renamed.
+ * A file that appears under its name whole or not at all: written without a name, or beside it where the
+ * file system has no such files, then renamed.
  */
 #ifndef LLM_NEWFILE_H
 #define LLM_NEWFILE_H
@@ -13,14 +14,15 @@
 
 /* Zero-initialised it is none, which llm_newfile_drop takes. */
 struct llm_newfile {
-	int fd;          /* read-only: to write to, while temporary is not NULL */
-	char *temporary; /* read-only: what it is called until it is kept */
+	int fd;          /* read-only: to write to, and to read */
 	char *path;      /* private */
+	char *temporary; /* private: PATH.XXXXXX, what it is called before it is kept */
+	bool named;      /* private: it is called so already */
 };
 
 /*
- * llm_newfile_open - an empty file PATH.XXXXXX of this mode, whatever the umask.  The caller keeps or drops
- * it.  Errors: LLM_EIO, LLM_ENOMEM.
+ * llm_newfile_open - an empty file of this mode, whatever the umask.  The caller keeps or drops it; where the
+ * process ends first, nothing is left of a file without a name.  Errors: LLM_EIO, LLM_ENOMEM.
  */
 int llm_newfile_open(
     struct llm_newfile *f, const char *path, unsigned mode, struct llm_err *err);
