@@ -4,15 +4,15 @@
  * Writing an index; see index_write.h.  Vectors go to the file as they come, ends and texts stay in
  * memory until all vectors are known.
  */
-#define _GNU_SOURCE
+#define _DEFAULT_SOURCE /* flock */
 #include "embed/index_write.h"
 #include "embed/index_file.h"
+#include "libcore/newfile.h"
 #include "libcore/size.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -31,10 +31,9 @@ struct slot {
 struct llm_index_writer {
 	struct llm_index_maker maker;
 	struct llm_index old;
-	int old_fd, fd; /* old_fd: locked against other writers; -1: none */
+	int old_fd; /* locked against other writers; -1: none */
+	struct llm_newfile file;
 	char *path;
-	char *part; /* the file being written, before it is renamed */
-	bool named; /* it has this name, and goes away with us */
 	size_t n_record, cap;
 	uint64_t *end;
 	size_t *first; /* [n_record] the first record of the same text, whose vector it has */
@@ -61,7 +60,7 @@ write_at(const struct llm_index_writer *w, const void *data, size_t n, size_t at
 {
 	const char *s = data;
 	while (n > 0) {
-		ssize_t put = pwrite(w->fd, s, n, (off_t)at);
+		ssize_t put = pwrite(w->file.fd, s, n, (off_t)at);
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put <= 0)
@@ -312,80 +311,23 @@ begin_old(struct llm_index_writer *w, struct llm_err *err)
 	return copy_old(w, err);
 }
 
-/* The directory of a path, which is changed meanwhile. */
-static int
-directory_open(char *path, int flags, mode_t mode)
-{
-	char *slash = strrchr(path, '/'), kept = '\0';
-	if (slash != NULL) {
-		kept = slash[1];
-		slash[1] = '\0';
-	}
-	int fd = open(slash == NULL ? "." : path, flags | O_CLOEXEC, mode);
-	if (slash != NULL)
-		slash[1] = kept;
-	return fd;
-}
-
-/* A file without a name where the system has such: nothing is left of it, however we end. */
-static int
-part_open(struct llm_index_writer *w)
-{
-	int fd = directory_open(w->part, O_TMPFILE | O_RDWR, 0600);
-	if (fd >= 0)
-		return fd;
-	fd = mkostemp(w->part, O_CLOEXEC);
-	w->named = fd >= 0;
-	return fd;
-}
-
-static int
-part_name(struct llm_index_writer *w)
-{
-	char fd_path[32];
-	char *end = w->part + strlen(w->part) - 6;
-	snprintf(fd_path, sizeof fd_path, "/proc/self/fd/%d", w->fd);
-	for (unsigned i = 0; !w->named && i < 1000000; i++) {
-		snprintf(end, 7, "%06u", ((unsigned)getpid() + i) % 1000000);
-		w->named = linkat(AT_FDCWD, fd_path, AT_FDCWD, w->part, AT_SYMLINK_FOLLOW) == 0;
-		if (!w->named && errno != EEXIST)
-			return -1;
-	}
-	return w->named ? 0 : -1;
-}
-
 int
 llm_index_writer_new(struct llm_index_writer **out, const char *path,
     const struct llm_index_maker *maker, bool adding, struct llm_err *err)
 {
-	static const char suffix[] = ".XXXXXX";
 	struct llm_index_writer *w = calloc(1, sizeof *w);
-	size_t n = strlen(path);
 	struct stat st;
-	int rc = 0;
 	if (w == NULL)
 		return llm_err_nomem(err, sizeof *w);
-	w->old_fd = w->fd = -1;
+	w->old_fd = -1;
 	w->maker = *maker;
 	w->seed = (uint64_t)(uintptr_t)w * 0x9E3779B97F4A7C15u ^ (uint64_t)getpid() << 32;
-	w->path = strdup(path);
-	w->part = malloc(n + sizeof suffix);
-	if (w->path == NULL || w->part == NULL) {
-		rc = llm_err_nomem(err, n);
-		goto out;
-	}
-	memcpy(w->part, path, n);
-	memcpy(w->part + n, suffix, sizeof suffix);
-	if ((w->fd = part_open(w)) < 0) {
-		rc = io_error(w, err);
-		goto out;
-	}
 	/* The file keeps the rights that it had; a new one is its owner's alone. */
-	if (stat(path, &st) == 0)
-		(void)fchmod(w->fd, st.st_mode & 0777);
-	if (adding)
+	unsigned mode = stat(path, &st) == 0 ? st.st_mode & 0777 : 0600;
+	int rc = (w->path = strdup(path)) == NULL ? llm_err_nomem(err, strlen(path))
+						  : llm_newfile_open(&w->file, path, mode, err);
+	if (rc >= 0 && adding)
 		rc = begin_old(w, err);
-out:
 	if (rc < 0) {
 		llm_index_writer_free(w);
 		return rc;
@@ -408,7 +350,7 @@ write_again(struct llm_index_writer *w, struct llm_err *err)
 		w->end[i] |= w->end[from] & NO_VECTOR;
 		if ((w->end[from] & NO_VECTOR) != 0)
 			continue;
-		ssize_t got = pread(w->fd, vector, n, (off_t)vector_at(w, from));
+		ssize_t got = pread(w->file.fd, vector, n, (off_t)vector_at(w, from));
 		if (got >= 0 && (size_t)got != n)
 			errno = EIO;
 		rc = got < 0 || (size_t)got != n ? io_error(w, err)
@@ -436,23 +378,14 @@ llm_index_writer_commit(struct llm_index_writer *w, struct llm_err *err)
 	if (!llm_index_layout(&ends, &texts, &n_bytes, &h))
 		return llm_err_nomem(err, SIZE_MAX);
 	/* Vectors that are not there read as zeros, up to the last byte. */
-	if (ftruncate(w->fd, (off_t)n_bytes) < 0)
+	if (ftruncate(w->file.fd, (off_t)n_bytes) < 0)
 		return io_error(w, err);
 	if ((rc = write_again(w, err)) < 0 ||
 	    (rc = write_at(w, w->end, w->n_record * sizeof *w->end, ends, err)) < 0 ||
 	    (rc = write_at(w, w->text, w->n_text, texts, err)) < 0 ||
 	    (rc = write_at(w, &h, sizeof h, 0, err)) < 0)
 		return rc;
-	if (fsync(w->fd) < 0 || part_name(w) < 0 || rename(w->part, w->path) < 0)
-		return io_error(w, err);
-	w->named = false;
-	/* Not every file system can sync a directory; the file itself is safe. */
-	int fd = directory_open(w->path, O_RDONLY | O_DIRECTORY, 0);
-	if (fd >= 0) {
-		(void)fsync(fd);
-		close(fd);
-	}
-	return 0;
+	return llm_newfile_keep(&w->file, true, err);
 }
 
 void
@@ -460,15 +393,11 @@ llm_index_writer_free(struct llm_index_writer *w)
 {
 	if (w == NULL)
 		return;
-	if (w->named)
-		unlink(w->part);
-	if (w->fd >= 0)
-		close(w->fd);
+	llm_newfile_drop(&w->file);
 	llm_index_close(&w->old);
 	if (w->old_fd >= 0)
 		close(w->old_fd);
 	free(w->path);
-	free(w->part);
 	free(w->end);
 	free(w->first);
 	free(w->text);
