@@ -263,6 +263,47 @@ refusals(const struct llm_labels *l)
 	llm_pass_free(pass);
 }
 
+/* Pages that two sequences have in common. */
+static void
+sharing(void)
+{
+	struct llm_pass *pass;
+	struct llm_seq *from, *s;
+	struct llm_pass_params pp = {.n_thread = 1};
+	struct llm_row rows[2 * LLM_KV_PAGE];
+	const struct llm_config *c = &model->config;
+	must(llm_pass_new(&pass, model, &pp, &err));
+	must(llm_seq_new(&from, c, llm_pass_kv_type(pass), 1000, &err));
+	must(llm_seq_new(&s, c, llm_pass_kv_type(pass), 1000, &err));
+	must(llm_seq_reserve(from, 2 * LLM_KV_PAGE, &err));
+	for (int i = 0; i < 2 * LLM_KV_PAGE; i++)
+		rows[i] = (struct llm_row){.seq = from, .token = i, .pos = i};
+	must(llm_forward(pass, rows, LLM_KV_PAGE + 9, NULL, &err));
+	must(llm_seq_share(s, from, LLM_KV_PAGE + 5, &err));
+	tap_ok(s->n_pos == LLM_KV_PAGE + 5 && s->n_page == 2 && s->page[0] == from->page[0] &&
+		   s->page[1] != from->page[1],
+	    "a whole page is shared, one in part is copied");
+	struct llm_row own = {.seq = s, .token = 3, .pos = LLM_KV_PAGE + 5};
+	tap_ok(
+	    llm_forward(pass, &own, 1, NULL, &err) == 0, "a sequence goes on in its own pages");
+	own.pos = LLM_KV_PAGE - 1;
+	tap_ok(llm_forward(pass, &own, 1, NULL, &err) == LLM_EUSAGE &&
+		   strstr(err.msg, "another sequence") != NULL,
+	    "a row in another sequence's page is refused");
+	must(llm_seq_share(s, from, LLM_KV_PAGE + 9, &err));
+	tap_ok(memcmp(s->page[1], from->page[1], s->page_bytes) == 0,
+	    "a copy that was written over is made again");
+	must(llm_seq_share(s, from, 20, &err));
+	tap_ok(s->n_shared == 0 && s->page[0] != from->page[0] &&
+		   memcmp(s->page[0], from->page[0], s->page_bytes) == 0,
+	    "a sequence may come to share less");
+	tap_ok(llm_seq_share(s, from, LLM_KV_PAGE + 10, &err) == LLM_EUSAGE,
+	    "but not more than there is");
+	llm_seq_free(s);
+	llm_seq_free(from);
+	llm_pass_free(pass);
+}
+
 int
 main(void)
 {
@@ -293,6 +334,7 @@ main(void)
 	    "tokens that are shared are computed once");
 	against_score(first);
 	refusals(&l);
+	sharing();
 	llm_labels_free(&l);
 	llm_model_close(model);
 	return tap_done();
