@@ -3,10 +3,12 @@
  *
  * A new file is there whole under its name, or not at all, and nothing else is left.
  */
+#define _GNU_SOURCE
 #include "libcore/newfile.h"
 #include "tests/tap.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,7 +69,13 @@ main(void)
 		_exit(0);
 	}
 	waitpid(child, NULL, 0);
-	tap_ok(holds("two"), "a process that ends before leaves nothing");
+	int nameless = open(".", O_TMPFILE | O_RDWR, 0600);
+	if (nameless >= 0)
+		tap_ok(holds("two"), "a process that ends before leaves nothing");
+	else
+		tap_skip("a process that ends before leaves nothing",
+		    "no files without a name on this file system");
+	close(nameless);
 	tap_ok(llm_newfile_open(&f, "/nonexistent/x", 0600, &err) == LLM_EIO &&
 		   strstr(err.msg, "/nonexistent/x") != NULL,
 	    "a directory that is not there is named");
