@@ -30,4 +30,4 @@ _llm_complete() {
 }
 
 complete -o bashdefault -o default -F _llm_complete llm-tokenize llm-generate llm-chat llm-score \
-	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit
+	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit llm-bench
