@@ -47,6 +47,7 @@ struct bench_case {
 	enum bench_test test;
 	int n, depth, batch;
 	struct bench_sample *sample; /* [n_rep] */
+	struct llm_phases phases;    /* with -v: of all its passes, summed */
 };
 
 struct bench {

@@ -106,6 +106,32 @@ static const struct column {
     {"f32_gflop_s", f32_gflop_s, false, false},
 };
 
+/* Where the time of a case's passes went, in one line: phases of a half percent and more. */
+static void
+phases_note(const struct bench *b, const struct bench_case *c)
+{
+	char line[300];
+	double sum = 0, wait = 0;
+	int n = 0, n_pass = 0;
+	for (int i = 0; i < LLM_PHASE_N; i++)
+		if (i != LLM_PHASE_BETWEEN) {
+			sum += (double)(c->phases.work_ns[i] + c->phases.wait_ns[i]);
+			wait += (double)c->phases.wait_ns[i];
+		}
+	for (int i = 0; i < b->n_rep; i++)
+		n_pass += c->sample[i].n_pass;
+	for (int i = 0; i < LLM_PHASE_N && sum > 0; i++) {
+		double share = 100 * (double)c->phases.work_ns[i] / sum;
+		if (i != LLM_PHASE_BETWEEN && share >= 0.5 && n < 200)
+			n += snprintf(line + n, sizeof line - (size_t)n, ", %s %.1f %%",
+			    llm_phase_name((enum llm_phase)i), share);
+	}
+	if (sum > 0)
+		tool_note("%s %d at %d by %d: %.4g ms a pass%s, waiting %.1f %%",
+		    bench_test_name(c->test), c->n, c->depth, c->batch, sum * 1e-6 / n_pass,
+		    n > 0 ? line : "", 100 * wait / sum);
+}
+
 void
 bench_report(const struct bench *b, const struct bench_case *c, int n_case)
 {
@@ -129,4 +155,9 @@ bench_report(const struct bench *b, const struct bench_case *c, int n_case)
 		tool_printf(b->json ? "}\n" : "\n");
 	}
 	tool_flush();
+	if (!tool_run.verbose)
+		return;
+	for (int i = 0; i < n_case; i++)
+		phases_note(b, &c[i]);
+	tool_note("memory was read by: %s", llm_limits_loop(b->limits));
 }

@@ -220,6 +220,7 @@ sample_take(struct bench *b, const struct bench_case *c, struct bench_sample *s)
 		llm_seq_truncate(b->seq[i], 0);
 	if (c->depth > 0)
 		fill(b, c->depth);
+	llm_phase_start(llm_pass_phases(b->engine.pass), tool_run.verbose);
 	limits_read(b, &l);
 	limits_peak(b, &l);
 	for (int i = 0; i < s->n_pass; i++) {
@@ -242,6 +243,18 @@ sample_take(struct bench *b, const struct bench_case *c, struct bench_sample *s)
 	s->share = (read_s > multiply_s ? read_s : multiply_s) / s->s;
 	if (b->seq[0]->n_pos > b->filled)
 		b->filled = b->seq[0]->n_pos;
+}
+
+/* The clock by phase, for -v, of all samples of a case. */
+static void
+phases_add(struct bench *b, struct llm_phases *sum)
+{
+	struct llm_phases *p = llm_pass_phases(b->engine.pass);
+	for (int i = 0; i < LLM_PHASE_N; i++) {
+		sum->work_ns[i] += p->work_ns[i];
+		sum->wait_ns[i] += p->wait_ns[i];
+	}
+	sum->n_region += p->n_region;
 }
 
 static void
@@ -274,6 +287,7 @@ bench_run(struct bench *b, struct bench_case *c, int n_case)
 		for (int i = 0; i < n_case; i++) {
 			progress(b, &c[i], rep);
 			sample_take(b, &c[i], &c[i].sample[rep]);
+			phases_add(b, &c[i].phases);
 		}
 	if (b->terminal)
 		fputs("\r\033[K", stderr);
