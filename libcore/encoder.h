@@ -26,7 +26,8 @@ enum llm_pooling {
 struct llm_encoder_config {
 	int n_layer, n_embd, n_head, d_head, n_ff, n_vocab;
 	int n_type;     /* token types; texts are of type 0 */
-	int n_ctx;      /* most tokens of a text, [CLS] and [SEP] included */
+	int n_position; /* rows of the position embedding */
+	int n_ctx; /* most tokens of a text, [CLS] and [SEP] included: bert.max_seq_length */
 	float norm_eps; /* of LayerNorm */
 	enum llm_pooling pooling;
 };
