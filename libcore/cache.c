@@ -148,6 +148,18 @@ llm_seq_slot(const struct llm_seq *s, int layer, int head, int page)
 	return (char *)s->page[page] + slot * s->slot_bytes;
 }
 
+void *
+llm_seq_page(const struct llm_seq *s, int page)
+{
+	return s->page[page];
+}
+
+size_t
+llm_seq_page_bytes(const struct llm_seq *s)
+{
+	return s->page_bytes;
+}
+
 size_t
 llm_seq_bytes(const struct llm_config *c, enum llm_kv_type type, int n_pos)
 {

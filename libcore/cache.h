@@ -60,6 +60,10 @@ int llm_seq_share(
 /* The slot of one layer, KV head and page. */
 void *llm_seq_slot(const struct llm_seq *s, int layer, int head, int page);
 
+/* Page k whole, the slots of all layers and KV heads, and its bytes: to keep it, or to fill it again. */
+void *llm_seq_page(const struct llm_seq *s, int page);
+size_t llm_seq_page_bytes(const struct llm_seq *s);
+
 /* Bytes of pages that n_pos positions take. */
 size_t llm_seq_bytes(const struct llm_config *c, enum llm_kv_type type, int n_pos);
 
