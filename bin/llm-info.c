@@ -5,6 +5,7 @@
  * compute it; or what this processor can do.  One record a line.
  */
 #include "bin/tool.h"
+#include "bin/tool_cache.h"
 #include "libcore/cpu.h"
 #include "libcore/gguf.h"
 #include "libcore/kernels/kernels.h"
@@ -19,7 +20,7 @@
 enum { SHOWN_ITEMS = 8 }; /* of an array, in text */
 
 static const char *model, *key_wanted;
-static bool json, cpu;
+static bool json, cpu, ident, keep;
 
 static const struct tool_option options[] = {
     {.letter = 'm',
@@ -39,6 +40,14 @@ static const struct tool_option options[] = {
 	.help = "print JSON Lines",
 	.kind = TOOL_FLAG,
 	.dest = &json},
+    {.name = "id",
+	.help = "print the model's identity: a hash of what it computes, packed or plain",
+	.kind = TOOL_FLAG,
+	.dest = &ident},
+    {.name = "keep",
+	.help = "leave beside the file what takes a while to find out",
+	.kind = TOOL_FLAG,
+	.dest = &keep},
     {.name = "cpu",
 	.help = "say what this processor can do and which kernels are used",
 	.kind = TOOL_FLAG,
@@ -204,7 +213,7 @@ put_licence(const struct llm_gguf *g)
 }
 
 /* Whether the programs can compute it, or the reason that they would give. */
-static void
+static bool
 put_usable(const char *path)
 {
 	struct llm_err err = {0};
@@ -221,6 +230,7 @@ put_usable(const char *path)
 		put_text(err.msg, strlen(err.msg));
 	}
 	tool_printf(json ? "}\n" : "\n");
+	return good;
 }
 
 /* Sums by type of weights, in the order of their numbers, and over all. */
@@ -278,6 +288,14 @@ put_value(const struct llm_gguf *g)
 	return 0;
 }
 
+static void
+put_ident(const struct llm_gguf *g)
+{
+	char hex[LLM_HASH_HEX];
+	struct llm_hash id = tool_ident(g);
+	tool_printf(json ? "{\"id\":\"%s\"}\n" : "%s\n", llm_hash_hex(hex, &id));
+}
+
 static int
 put_model(const char *path)
 {
@@ -289,15 +307,19 @@ put_model(const char *path)
 	tool_guard(g);
 	if (key_wanted != NULL) {
 		status = put_value(g);
+	} else if (ident) {
+		put_ident(g);
 	} else {
 		put_files(g);
 		put_licence(g);
-		put_usable(path);
+		bool usable = put_usable(path);
 		put_sums(g);
 		for (size_t i = 0; i < llm_gguf_n_key(g); i++)
 			(json ? put_key_json : put_key)(llm_gguf_key_at(g, i));
 		for (size_t i = 0; i < llm_gguf_n_tensor(g); i++)
 			put_tensor(llm_gguf_tensor_at(g, i));
+		if (keep && usable)
+			tool_keep(g);
 	}
 	tool_unguard(g);
 	llm_gguf_close(g);
@@ -339,8 +361,10 @@ main(int argc, char **argv)
 {
 	int first = tool_start(&tool, argc, argv);
 	tool_operands(argc, first, cpu ? 0 : 1);
-	if (cpu && (model != NULL || key_wanted != NULL))
+	if (cpu && (model != NULL || key_wanted != NULL || ident || keep))
 		tool_usage("--cpu stands alone: it looks at no model");
+	if ((key_wanted != NULL) + ident + keep > 1)
+		tool_usage("-k, --id and --keep exclude each other");
 	if (model != NULL && first < argc)
 		tool_usage("a model was named twice: -m %.60s and %.60s", model, argv[first]);
 	if (cpu)

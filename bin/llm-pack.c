@@ -4,24 +4,29 @@
  * llm-pack: a model's file in, the same with packed matrices out, and back.  A file appears under its
  * name whole or not at all.
  */
+#define _XOPEN_SOURCE 700
 #include "bin/tool.h"
+#include "libcore/gguf.h"
 #include "libcore/gguf_pack.h"
+#include "libcore/newfile.h"
+#include "libcore/packed.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct {
-	bool back;
+	bool back, query;
 } opt;
 
 static const struct tool_option options[] = {
     {'x', "unpack", NULL, "give the plain file back, byte for byte", TOOL_FLAG, 0, 0, &opt.back,
 	NULL},
+    {'q', "query", NULL, "say whether FILE is 'packed' or 'plain', and make nothing", TOOL_FLAG,
+	0, 0, &opt.query, NULL},
     {0},
 };
 
@@ -33,12 +38,13 @@ static const struct tool tool = {
 };
 
 /* The file in the making, for the handler. */
-static char *temporary;
+static struct llm_newfile made;
 
 static void
 on_signal(int number)
 {
-	unlink(temporary);
+	if (made.named)
+		unlink(made.temporary);
 	raise(number); /* its default again, once the handler returns */
 }
 
@@ -53,70 +59,73 @@ watch(void)
 			sigaction(signals[i], &sa, NULL);
 }
 
-_Noreturn static void
-fail(const char *path)
-{
-	int number = errno;
-	if (temporary != NULL)
-		unlink(temporary);
-	tool_fail(LLM_EIO, "%s: %s", path, strerror(number));
-}
+/* What the terminal shows of a long run. */
+struct shown {
+	struct timespec begin;
+	int percent; /* shown last; -1: nothing yet */
+};
 
-/* Opens a new file beside path. */
-static int
-temporary_open(const char *path)
-{
-	static const char suffix[] = ".XXXXXX";
-	size_t n = strlen(path);
-	char *name = malloc(n + sizeof suffix);
-	if (name == NULL)
-		tool_fail(LLM_ENOMEM, "out of memory");
-	memcpy(name, path, n);
-	memcpy(name + n, suffix, sizeof suffix);
-	int fd = mkstemp(name);
-	if (fd < 0)
-		fail(path);
-	temporary = name;
-	watch();
-	mode_t mask = umask(0);
-	umask(mask);
-	if (fchmod(fd, 0666 & ~mask) < 0)
-		fail(path);
-	return fd;
-}
-
-/* The directory of path, synced, so that the new name outlives a crash. */
 static void
-directory_sync(const char *path)
+progress(void *context, size_t done, size_t total)
 {
-	const char *slash = strrchr(path, '/');
-	char *dir = strdup(slash == NULL ? "." : path);
-	if (dir == NULL)
+	struct shown *s = context;
+	struct timespec now;
+	char line[64];
+	int percent = (int)(100.0 * (double)done / (double)total);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	/* What is over within a second needs no word. */
+	if (percent == s->percent || now.tv_sec - s->begin.tv_sec < 1)
 		return;
-	if (slash != NULL)
-		dir[slash == path ? 1 : slash - path] = '\0';
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(dir);
-	if (fd < 0)
-		return;
-	fsync(fd);
-	close(fd);
+	s->percent = percent;
+	int n = snprintf(line, sizeof line, "\r%s: %d %%", tool.name, percent);
+	ssize_t ignored = write(STDERR_FILENO, line, (size_t)n);
+	(void)ignored;
+}
+
+static int
+pack(int fd, const char *from, struct llm_err *err)
+{
+	static const char clear[] = "\r\033[K";
+	struct shown s = {.percent = -1};
+	struct llm_gguf_pack_watch told = {progress, &s};
+	clock_gettime(CLOCK_MONOTONIC, &s.begin);
+	int rc = llm_gguf_pack_watched(
+	    fd, from, opt.back, isatty(STDERR_FILENO) ? &told : NULL, err);
+	ssize_t ignored = s.percent < 0 ? 0 : write(STDERR_FILENO, clear, sizeof clear - 1);
+	(void)ignored;
+	return rc;
 }
 
 static void
 to_file(const char *from, const char *path)
 {
 	struct llm_err err;
-	int fd = temporary_open(path);
-	if (llm_gguf_pack(fd, from, opt.back, &err) < 0) {
-		unlink(temporary);
+	mode_t mask = umask(0);
+	umask(mask);
+	if (llm_newfile_open(&made, path, 0666 & ~mask, &err) < 0)
+		tool_die(&err);
+	watch();
+	if (pack(made.fd, from, &err) < 0) {
+		llm_newfile_drop(&made);
 		tool_die(&err);
 	}
-	if (fsync(fd) < 0 || close(fd) < 0 || rename(temporary, path) < 0)
-		fail(path);
-	directory_sync(path);
-	free(temporary);
-	temporary = NULL;
+	if (llm_newfile_keep(&made, true, &err) < 0)
+		tool_die(&err);
+}
+
+/* A model is packed where one of its tensors is. */
+static void
+query(const char *path)
+{
+	struct llm_err err;
+	struct llm_gguf *g;
+	bool packed = false;
+	if (llm_gguf_open(&g, path, &err) < 0)
+		tool_die(&err);
+	for (size_t i = 0; i < llm_gguf_n_tensor(g); i++)
+		packed |= llm_packed_is(llm_gguf_tensor_at(g, i)->type);
+	llm_gguf_close(g);
+	tool_printf(packed ? "packed\n" : "plain\n");
 }
 
 int
@@ -124,12 +133,16 @@ main(int argc, char **argv)
 {
 	struct llm_err err;
 	int at = tool_start(&tool, argc, argv);
-	tool_operands(argc, at, 2);
-	if (argc - at != 2)
+	tool_operands(argc, at, opt.query ? 1 : 2);
+	if (opt.query && (opt.back || argc - at != 1))
+		tool_usage("-q wants one file, and no -x");
+	if (!opt.query && argc - at != 2)
 		tool_usage("two files are wanted: the one to read, and the one to make");
-	if (strcmp(argv[at + 1], "-") != 0)
+	if (opt.query)
+		query(argv[at]);
+	else if (strcmp(argv[at + 1], "-") != 0)
 		to_file(argv[at], argv[at + 1]);
-	else if (llm_gguf_pack(STDOUT_FILENO, argv[at], opt.back, &err) < 0)
+	else if (pack(STDOUT_FILENO, argv[at], &err) < 0)
 		tool_die(&err);
 	tool_exit(0);
 }

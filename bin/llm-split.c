@@ -4,6 +4,8 @@
  * llm-split: text into NUL-ended records of at most N tokens, for programs that take one at a time.
  */
 #include "bin/tool.h"
+#include "bin/tool_cache.h"
+#include "bin/tool_stretch.h"
 #include "tokenize/records.h"
 
 #include <limits.h>
@@ -33,45 +35,28 @@ static const struct tool tool = {
     .options = options,
 };
 
-/* What is read and not yet written; base bytes of the input were. */
-struct input {
-	struct tool_input in;
-	char *buf;
-	size_t n, cap, base;
-	bool end;
-};
-
 /* Reads until want bytes or the end are there. */
 static void
-input_fill(struct input *in, size_t want)
+fill(struct tool_stretch *in, size_t want)
 {
 	while (!in->end && in->n < want) {
-		if (in->cap == in->n) {
-			size_t cap = in->cap == 0 ? 1 << 16 : in->cap * 2;
-			char *buf = in->cap > SIZE_MAX / 2 ? NULL : realloc(in->buf, cap);
-			if (buf == NULL)
-				tool_fail(LLM_ENOMEM, "out of memory: %zu bytes of text", cap);
-			in->buf = buf;
-			in->cap = cap;
-		}
-		size_t got = tool_read(&in->in, in->buf + in->n, in->cap - in->n);
-		const char *nul = memchr(in->buf + in->n, '\0', got);
+		size_t seen = in->n;
+		tool_stretch_fill(in);
+		const char *nul = memchr(in->buf + seen, '\0', in->n - seen);
 		if (nul != NULL)
 			tool_fail(LLM_EDATA,
 			    "%s: a NUL at byte %zu, where records are ended by one",
 			    in->in.name, in->base + (size_t)(nul - in->buf));
-		in->n += got;
-		in->end = got == 0;
 	}
 }
 
 static void
-split(struct llm_records *r, struct input *in)
+split(struct llm_records *r, struct tool_stretch *in)
 {
 	struct llm_err err;
 	size_t want = 1;
 	for (;;) {
-		input_fill(in, want);
+		fill(in, want);
 		size_t at = 0, len = 0;
 		while (at < in->n) {
 			if (llm_records_next(&len, r, in->buf + at, in->n - at, in->end, &err) <
@@ -84,9 +69,7 @@ split(struct llm_records *r, struct input *in)
 			tool_write("", 1);
 			at += len;
 		}
-		memmove(in->buf, in->buf + at, in->n - at);
-		in->n -= at;
-		in->base += at;
+		tool_stretch_drop(in, at);
 		if (in->end)
 			return;
 		/* What is too little for a record is looked at again when it has doubled. */
@@ -99,8 +82,7 @@ main(int argc, char **argv)
 {
 	struct llm_err err;
 	struct llm_gguf *g;
-	struct llm_tokenizer *t;
-	struct input in = {0};
+	struct tool_stretch in;
 	char found[80];
 	int at = tool_start(&tool, argc, argv);
 	tool_operands(argc, at, 1);
@@ -116,15 +98,14 @@ main(int argc, char **argv)
 	if (llm_gguf_open(&g, path, &err) < 0)
 		tool_die(&err);
 	tool_guard(g);
-	if (llm_tokenizer_open(&t, g, &err) < 0)
-		tool_die(&err);
-	tool_open(&in.in, argv[at]);
+	struct llm_tokenizer *t = tool_tokenizer(g);
+	tool_stretch_open(&in, argv[at]);
 	struct llm_records r = {.tokenizer = t, .n_tok = opt.n_tok, .at = place};
 	split(&r, &in);
 	tool_flush();
 	llm_records_free(&r);
-	free(in.buf);
-	llm_tokenizer_close(t);
+	tool_stretch_free(&in);
+	tool_tokenizer_close(t);
 	tool_unguard(g);
 	llm_gguf_close(g);
 	free(path);

@@ -5,7 +5,8 @@
  * can cross, so that input of any length streams.
  */
 #include "bin/tool.h"
-#include "tokenize/tokenizer.h"
+#include "bin/tool_cache.h"
+#include "bin/tool_stretch.h"
 
 #include <limits.h>
 #include <stdint.h>
@@ -41,45 +42,6 @@ static const struct tool tool = {
     .options = options,
 };
 
-/* What is read and not yet used. */
-struct input {
-	struct tool_input in;
-	char *buf;
-	size_t n, cap;
-	size_t base; /* bytes of the input before buf */
-	bool end;
-};
-
-/* Reads more; sets end where there is no more. */
-static void
-input_fill(struct input *in)
-{
-	enum { LEAST = 1 << 16, FIRST = 1 << 18 };
-	if (in->cap - in->n < LEAST) {
-		size_t cap = in->cap == 0 ? FIRST : in->cap * 2;
-		char *buf = in->cap > SIZE_MAX / 2 ? NULL : realloc(in->buf, cap);
-		if (buf == NULL)
-			tool_fail(
-			    LLM_ENOMEM, "out of memory: %zu bytes for a piece of text", cap);
-		in->buf = buf;
-		in->cap = cap;
-	}
-	size_t got = tool_read(&in->in, in->buf + in->n, in->cap - in->n);
-	in->n += got;
-	in->end = got == 0;
-}
-
-/* Forgets the first n bytes. */
-static void
-input_drop(struct input *in, size_t n)
-{
-	if (n == 0)
-		return;
-	memmove(in->buf, in->buf + n, in->n - n);
-	in->n -= n;
-	in->base += n;
-}
-
 /* Ids as digits, each followed by end, the last by last. */
 static void
 ids_print(const struct llm_ids *ids, char end, char last)
@@ -103,8 +65,8 @@ ids_print(const struct llm_ids *ids, char end, char last)
 
 /* Ids of text that stands base + at bytes into the input. */
 static void
-encode(struct llm_ids *ids, const struct llm_tokenizer *t, const struct input *in, size_t n,
-    unsigned flags)
+encode(struct llm_ids *ids, const struct llm_tokenizer *t, const struct tool_stretch *in,
+    size_t n, unsigned flags)
 {
 	struct llm_err err;
 	if (llm_tokenizer_encode(ids, t, in->buf, n, flags, &err) >= 0)
@@ -126,14 +88,14 @@ bos_push(struct llm_ids *ids, const struct llm_tokenizer *t)
 
 /* All of the input as one text, one id a line. */
 static void
-text_encode(const struct llm_tokenizer *t, struct input *in, unsigned flags)
+text_encode(const struct llm_tokenizer *t, struct tool_stretch *in, unsigned flags)
 {
 	struct llm_ids ids = {0};
 	uintmax_t total = 0;
 	size_t tried = 0;
 	bos_push(&ids, t);
 	do {
-		input_fill(in);
+		tool_stretch_fill(in);
 		size_t n = in->n;
 		if (!in->end) {
 			/* A text with no place to cut is looked at again when it has doubled. */
@@ -143,7 +105,7 @@ text_encode(const struct llm_tokenizer *t, struct input *in, unsigned flags)
 		if (n > 0) {
 			encode(&ids, t, in, n, flags);
 			flags |= LLM_TOKENIZE_INNER;
-			input_drop(in, n);
+			tool_stretch_drop(in, n);
 		}
 		total += ids.n;
 		if (!opt.count)
@@ -157,7 +119,7 @@ text_encode(const struct llm_tokenizer *t, struct input *in, unsigned flags)
 
 /* One record: its ids on a line, or their number. */
 static void
-record_encode(struct llm_ids *ids, const struct llm_tokenizer *t, const struct input *in,
+record_encode(struct llm_ids *ids, const struct llm_tokenizer *t, const struct tool_stretch *in,
     size_t n, unsigned flags)
 {
 	ids->n = 0;
@@ -172,19 +134,19 @@ record_encode(struct llm_ids *ids, const struct llm_tokenizer *t, const struct i
 }
 
 static void
-records_encode(const struct llm_tokenizer *t, struct input *in, unsigned flags)
+records_encode(const struct llm_tokenizer *t, struct tool_stretch *in, unsigned flags)
 {
 	struct llm_ids ids = {0};
 	size_t from = 0, looked = 0;
 	while (!in->end) {
-		input_drop(in, from);
+		tool_stretch_drop(in, from);
 		looked -= from;
 		from = 0;
-		input_fill(in);
+		tool_stretch_fill(in);
 		const char *end;
 		while ((end = memchr(
 			    in->buf + looked, opt.nul ? '\0' : '\n', in->n - looked)) != NULL) {
-			struct input record = *in;
+			struct tool_stretch record = *in;
 			record.buf += from;
 			record.base += from;
 			size_t n = (size_t)(end - record.buf);
@@ -194,7 +156,7 @@ records_encode(const struct llm_tokenizer *t, struct input *in, unsigned flags)
 		}
 		looked = in->n;
 	}
-	input_drop(in, from);
+	tool_stretch_drop(in, from);
 	if (in->n > 0)
 		record_encode(&ids, t, in, in->n, flags);
 	llm_ids_free(&ids);
@@ -247,12 +209,12 @@ decoder_line(struct decoder *d)
 }
 
 static void
-ids_decode(const struct llm_tokenizer *t, struct input *in)
+ids_decode(const struct llm_tokenizer *t, struct tool_stretch *in)
 {
 	struct decoder d = {.t = t, .name = in->in.name, .line = 1, .start = true};
 	do {
-		in->n = 0;
-		input_fill(in);
+		tool_stretch_drop(in, in->n);
+		tool_stretch_fill(in);
 		for (size_t i = 0; i < in->n; i++) {
 			char c = in->buf[i];
 			bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -277,8 +239,7 @@ main(int argc, char **argv)
 {
 	struct llm_err err;
 	struct llm_gguf *g;
-	struct llm_tokenizer *t;
-	struct input in = {0};
+	struct tool_stretch in;
 	int at = tool_start(&tool, argc, argv);
 	tool_operands(argc, at, 1);
 	if (opt.lines && opt.nul)
@@ -289,9 +250,8 @@ main(int argc, char **argv)
 	if (llm_gguf_open(&g, path, &err) < 0)
 		tool_die(&err);
 	tool_guard(g);
-	if (llm_tokenizer_open(&t, g, &err) < 0)
-		tool_die(&err);
-	tool_open(&in.in, argv[at]);
+	struct llm_tokenizer *t = tool_tokenizer(g);
+	tool_stretch_open(&in, argv[at]);
 	unsigned flags = opt.special ? LLM_TOKENIZE_SPECIAL : 0;
 	if (opt.decode)
 		ids_decode(t, &in);
@@ -300,8 +260,8 @@ main(int argc, char **argv)
 	else
 		text_encode(t, &in, flags);
 	tool_flush();
-	free(in.buf);
-	llm_tokenizer_close(t);
+	tool_stretch_free(&in);
+	tool_tokenizer_close(t);
 	tool_unguard(g);
 	llm_gguf_close(g);
 	free(path);

@@ -106,6 +106,8 @@ size_t tool_read(const struct tool_input *in, void *buf, size_t n);
 char *tool_model(const char *m);
 /* The same for a program that wants an encoder: $LLM_ENCODER, the link default-encoder. */
 char *tool_encoder(const char *m);
+/* Whether a file lies in one of the stores that names are looked up in. */
+bool tool_model_stored(const char *path);
 /* Watch a mapping: a SIGBUS inside it ends the program with 74 and one line that names the file. */
 struct llm_gguf;
 void tool_guard(const struct llm_gguf *g);

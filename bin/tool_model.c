@@ -86,18 +86,29 @@ lookup(const char *data, const char *name)
 	return path;
 }
 
-/* The same in each of the data folders; the XDG rule: a relative one is ignored. */
+/* path itself where it is that of a file in the store below one data folder, or NULL. */
 static char *
-search(const char *name)
+stored(const char *data, const char *path)
+{
+	char *store = join(data, "/llm/models/");
+	size_t n = strlen(store);
+	bool in = strncmp(path, store, n) == 0 && strstr(path + n, "..") == NULL;
+	free(store);
+	return in ? join(path, "") : NULL;
+}
+
+/* What the first of the data folders has by look; the XDG rule: a relative one is ignored. */
+static char *
+search(char *(*look)(const char *data, const char *name), const char *name)
 {
 	const char *home = getenv("HOME"), *own = getenv("XDG_DATA_HOME");
 	const char *dirs = getenv("XDG_DATA_DIRS");
 	char *path = NULL;
 	if (own != NULL && own[0] == '/') {
-		path = lookup(own, name);
+		path = look(own, name);
 	} else if (home != NULL && home[0] == '/') {
 		char *share = join(home, "/.local/share");
-		path = lookup(share, name);
+		path = look(share, name);
 		free(share);
 	}
 	if (dirs == NULL || dirs[0] == '\0')
@@ -106,9 +117,17 @@ search(const char *name)
 	for (char *dir = strtok_r(all, ":", &rest); path == NULL && dir != NULL;
 	     dir = strtok_r(NULL, ":", &rest))
 		if (dir[0] == '/')
-			path = lookup(dir, name);
+			path = look(dir, name);
 	free(all);
 	return path;
+}
+
+bool
+tool_model_stored(const char *path)
+{
+	char *found = search(stored, path);
+	free(found);
+	return found != NULL;
 }
 
 /* Where a kind of model is looked for when no -m names one. */
@@ -132,7 +151,7 @@ model_find(const char *m, const struct kind *kind)
 	if (name[0] == '\0' || name[0] == '.')
 		tool_fail(
 		    LLM_ENOINPUT, "'%s' is no model's name; a path has a '/' in it", quoted);
-	char *path = search(name);
+	char *path = search(lookup, name);
 	if (path != NULL)
 		return path;
 	if (!named && (home == NULL || home[0] != '/') && (own == NULL || own[0] != '/'))

@@ -5,6 +5,8 @@
  */
 #include "bin/tool_run.h"
 
+#include "bin/tool_cache.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,8 +92,8 @@ tool_engine_open(struct tool_engine *e)
 	free(path);
 	tool_guard(e->model->gguf);
 	e->name = llm_gguf_path(e->model->gguf);
-	if (llm_tokenizer_open(&e->tokenizer, e->model->gguf, &err) < 0 ||
-	    llm_pass_new(&e->pass, e->model, &params, &err) < 0)
+	e->tokenizer = tool_tokenizer(e->model->gguf);
+	if (llm_pass_new(&e->pass, e->model, &params, &err) < 0)
 		tool_die(&err);
 	if (tool_run.verbose)
 		tool_note("%s: %s kernels, %d threads, keys and values in %s%s", e->name,
@@ -104,7 +106,7 @@ void
 tool_engine_close(struct tool_engine *e)
 {
 	llm_pass_free(e->pass);
-	llm_tokenizer_close(e->tokenizer);
+	tool_tokenizer_close(e->tokenizer);
 	if (e->model != NULL)
 		tool_unguard(e->model->gguf);
 	llm_model_close(e->model);

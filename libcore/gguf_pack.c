@@ -24,7 +24,8 @@ struct job {
 	int in, out;
 	bool back;
 	unsigned char *from, *to; /* BUFFER bytes each, or those of one unit */
-	size_t n_buffer;
+	size_t n_buffer, done;
+	const struct llm_gguf_pack_watch *watch; /* or NULL */
 	struct llm_err *err;
 };
 
@@ -61,7 +62,10 @@ put(struct job *j, const unsigned char *buf, size_t n)
 			    j->err, LLM_EIO, "cannot write: %s", strerror(errno));
 		buf += put;
 		n -= (size_t)put;
+		j->done += (size_t)put;
 	}
+	if (j->watch != NULL)
+		j->watch->progress(j->watch->context, j->done, j->part.map.n_bytes);
 	return 0;
 }
 
@@ -189,9 +193,10 @@ buffers_new(struct job *j)
 }
 
 int
-llm_gguf_pack(int fd, const char *path, bool back, struct llm_err *err)
+llm_gguf_pack_watched(int fd, const char *path, bool back,
+    const struct llm_gguf_pack_watch *watch, struct llm_err *err)
 {
-	struct job j = {.in = -1, .out = fd, .back = back, .err = err};
+	struct job j = {.in = -1, .out = fd, .back = back, .watch = watch, .err = err};
 	struct llm_gguf_budget left = {LLM_GGUF_MAX_TENSORS, LLM_GGUF_MAX_HEADER};
 	const struct llm_gguf_tensor **order = NULL;
 	int status = llm_gguf_part_open(&j.part, path, &left, err);
@@ -218,4 +223,10 @@ out:
 		close(j.in);
 	llm_gguf_part_close(&j.part);
 	return status;
+}
+
+int
+llm_gguf_pack(int fd, const char *path, bool back, struct llm_err *err)
+{
+	return llm_gguf_pack_watched(fd, path, back, NULL, err);
 }

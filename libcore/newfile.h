@@ -16,8 +16,9 @@
 struct llm_newfile {
 	int fd;          /* read-only: to write to, and to read */
 	char *path;      /* private */
-	char *temporary; /* private: PATH.XXXXXX, what it is called before it is kept */
-	bool named;      /* private: it is called so already */
+	char *temporary; /* read-only: PATH.XXXXXX, what it is called before it is kept */
+	bool
+	    named; /* read-only: it is called so already (a signal's handler may unlink it then) */
 };
 
 /*

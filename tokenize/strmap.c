@@ -76,3 +76,18 @@ llm_strmap_add(struct llm_strmap *m, llm_token id)
 	}
 	return LLM_EDATA;
 }
+
+bool
+llm_strmap_sound(const struct llm_strmap *m, uint32_t n)
+{
+	size_t size = (size_t)1 << (64 - m->shift), used = 0;
+	for (size_t i = 0; i < size; i++) {
+		const struct llm_strmap_slot *x = &m->slot[i];
+		if (x->len == 0)
+			continue;
+		if ((uint32_t)x->id >= n || x->len != m->off[x->id + 1] - m->off[x->id])
+			return false;
+		used++;
+	}
+	return used < size;
+}

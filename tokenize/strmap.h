@@ -52,6 +52,12 @@ void llm_strmap_free(struct llm_strmap *m);
  */
 int llm_strmap_add(struct llm_strmap *m, llm_token id);
 
+/*
+ * llm_strmap_sound - whether a map that was not made by llm_strmap_add, over an arena of n strings, leads
+ * nowhere but into it, and has a free slot, at which a search ends.
+ */
+bool llm_strmap_sound(const struct llm_strmap *m, uint32_t n);
+
 /* n <= 8 bytes as a number; strings of one length have different ones. */
 static inline uint64_t
 llm_strmap_word(const char *s, size_t n)

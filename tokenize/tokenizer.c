@@ -5,6 +5,7 @@
  */
 #include "tokenize/tokenizer.h"
 
+#include "tokenize/index.h"
 #include "tokenize/tokenizer_private.h"
 
 #include <stdlib.h>
@@ -36,8 +37,34 @@ unknown_value(const struct llm_gguf *g, const char *key, struct llm_gguf_str val
 	    llm_err_quote(quoted, sizeof quoted, value.s, value.n), known);
 }
 
+static struct llm_index_tables
+tables_of(struct llm_tokenizer *t)
+{
+	bool spm = t->kind == LLM_TOKENIZER_SPM;
+	return (struct llm_index_tables){&t->vocab, spm ? NULL : &t->bpe, spm ? &t->spm : NULL};
+}
+
+/* The vocabulary and its ranks, from g or from an index of it; LLM_ENOINPUT where that is not good. */
 static int
-bpe_open(struct llm_tokenizer *t, const struct llm_gguf *g, struct llm_err *err)
+tables_open(
+    struct llm_tokenizer *t, const struct llm_gguf *g, const char *index, struct llm_err *err)
+{
+	bool spm = t->kind == LLM_TOKENIZER_SPM;
+	enum llm_vocab_spelling spelling = spm ? LLM_VOCAB_SPM : LLM_VOCAB_GPT2;
+	struct llm_index_tables tables = tables_of(t);
+	if (index != NULL)
+		return llm_index_open(&t->index, &tables, g, spelling, index) ? 0
+									      : LLM_ENOINPUT;
+	int rc = llm_vocab_read(&t->vocab, g, spelling, err);
+	if (rc < 0)
+		return rc;
+	return spm ? llm_spm_read(&t->spm, &t->vocab, g, err)
+		   : llm_bpe_read(&t->bpe, &t->vocab, g, err);
+}
+
+static int
+bpe_open(
+    struct llm_tokenizer *t, const struct llm_gguf *g, const char *index, struct llm_err *err)
 {
 	static const char key[] = "tokenizer.ggml.pre";
 	struct llm_gguf_str pre;
@@ -57,13 +84,12 @@ bpe_open(struct llm_tokenizer *t, const struct llm_gguf *g, struct llm_err *err)
 		return llm_err_set(err, LLM_EUNSUPPORTED,
 		    "%s: byte-level BPE with tokenizer.ggml.add_space_prefix is not supported",
 		    llm_gguf_path(g));
-	if ((rc = llm_vocab_read(&t->vocab, g, LLM_VOCAB_GPT2, err)) < 0)
-		return rc;
-	return llm_bpe_read(&t->bpe, &t->vocab, g, err);
+	return tables_open(t, g, index, err);
 }
 
 static int
-spm_open(struct llm_tokenizer *t, const struct llm_gguf *g, struct llm_err *err)
+spm_open(
+    struct llm_tokenizer *t, const struct llm_gguf *g, const char *index, struct llm_err *err)
 {
 	bool squeeze = false;
 	t->kind = LLM_TOKENIZER_SPM;
@@ -77,14 +103,13 @@ spm_open(struct llm_tokenizer *t, const struct llm_gguf *g, struct llm_err *err)
 		return llm_err_set(err, LLM_EUNSUPPORTED,
 		    "%s: a SentencePiece model that normalises its text is not supported",
 		    llm_gguf_path(g));
-	if ((rc = llm_vocab_read(&t->vocab, g, LLM_VOCAB_SPM, err)) < 0)
-		return rc;
-	return llm_spm_read(&t->spm, &t->vocab, g, err);
+	return tables_open(t, g, index, err);
 }
 
 /* The kind that the file names, and all that belongs to it. */
 static int
-kind_open(struct llm_tokenizer *t, const struct llm_gguf *g, struct llm_err *err)
+kind_open(
+    struct llm_tokenizer *t, const struct llm_gguf *g, const char *index, struct llm_err *err)
 {
 	static const char key[] = "tokenizer.ggml.model";
 	struct llm_gguf_str model;
@@ -95,20 +120,21 @@ kind_open(struct llm_tokenizer *t, const struct llm_gguf *g, struct llm_err *err
 	if (rc < 0)
 		return rc;
 	if (model.n == 4 && memcmp(model.s, "gpt2", 4) == 0)
-		return bpe_open(t, g, err);
+		return bpe_open(t, g, index, err);
 	if (model.n == 5 && memcmp(model.s, "llama", 5) == 0)
-		return spm_open(t, g, err);
+		return spm_open(t, g, index, err);
 	return unknown_value(g, key, model, "gpt2 and llama", err);
 }
 
-int
-llm_tokenizer_open(struct llm_tokenizer **out, const struct llm_gguf *g, struct llm_err *err)
+static int
+tokenizer_open(struct llm_tokenizer **out, const struct llm_gguf *g, const char *index,
+    struct llm_err *err)
 {
 	struct llm_tokenizer *t = calloc(1, sizeof *t);
 	if (t == NULL)
 		return llm_err_nomem(err, sizeof *t);
 	t->gguf = g;
-	int rc = kind_open(t, g, err);
+	int rc = kind_open(t, g, index, err);
 	if (rc < 0)
 		goto fail;
 	if ((rc = llm_special_new(&t->added, &t->vocab, false, err)) < 0 ||
@@ -134,6 +160,41 @@ fail:
 	return rc;
 }
 
+int
+llm_tokenizer_open(struct llm_tokenizer **out, const struct llm_gguf *g, struct llm_err *err)
+{
+	return tokenizer_open(out, g, NULL, err);
+}
+
+int
+llm_tokenizer_open_index(struct llm_tokenizer **out, const struct llm_gguf *g,
+    const char *index, struct llm_err *err)
+{
+	int rc = tokenizer_open(out, g, index, err);
+	return rc == LLM_ENOINPUT ? 0 : rc < 0 ? rc : 1;
+}
+
+const struct llm_map *
+llm_tokenizer_indexed(const struct llm_tokenizer *t)
+{
+	return t->index.data != NULL ? &t->index : NULL;
+}
+
+int
+llm_tokenizer_index(
+    const struct llm_tokenizer *t, const char *path, unsigned mode, struct llm_err *err)
+{
+	/* Read, though the type says otherwise: it is that of what an index is opened into. */
+	struct llm_index_tables tables = tables_of((struct llm_tokenizer *)(uintptr_t)t);
+	return llm_index_write(path, &tables, t->gguf, mode, err);
+}
+
+bool
+llm_tokenizer_index_name(struct llm_hash *out, const struct llm_gguf *g)
+{
+	return llm_index_name(out, g);
+}
+
 void
 llm_tokenizer_close(struct llm_tokenizer *t)
 {
@@ -141,9 +202,13 @@ llm_tokenizer_close(struct llm_tokenizer *t)
 		return;
 	llm_special_free(&t->added);
 	llm_special_free(&t->all);
-	llm_bpe_free(&t->bpe);
-	llm_spm_free(&t->spm);
-	llm_vocab_free(&t->vocab);
+	if (t->index.data != NULL) {
+		llm_map_close(&t->index);
+	} else {
+		llm_bpe_free(&t->bpe);
+		llm_spm_free(&t->spm);
+		llm_vocab_free(&t->vocab);
+	}
 	free(t->whole);
 	free(t);
 }

@@ -9,6 +9,8 @@
 #define LLM_TOKENIZER_H
 
 #include "libcore/gguf.h"
+#include "libcore/hash.h"
+#include "libcore/map.h"
 #include "tokenize/ids.h"
 
 #include <stdbool.h>
@@ -31,6 +33,21 @@ enum {
 int llm_tokenizer_open(
     struct llm_tokenizer **out, const struct llm_gguf *g, struct llm_err *err);
 void llm_tokenizer_close(struct llm_tokenizer *t);
+
+/*
+ * A large vocabulary takes its time to read: an index (tokenize/index.h) keeps what came of it in a file.
+ * llm_tokenizer_open_index - 1 and the same as llm_tokenizer_open gives, sooner, where the file at index is one
+ * that was made of just this vocabulary; 0 and nothing where it is another, or damaged, or not there.
+ * llm_tokenizer_indexed - the mapping of the index in use, which t closes; NULL where there is none.
+ * llm_tokenizer_index - write one, whole or not at all; mode is the file's.  Errors: LLM_EIO, LLM_ENOMEM.
+ * llm_tokenizer_index_name - a hash of g's vocabulary, to call its index by; false where it has none.
+ */
+int llm_tokenizer_open_index(struct llm_tokenizer **out, const struct llm_gguf *g,
+    const char *index, struct llm_err *err);
+const struct llm_map *llm_tokenizer_indexed(const struct llm_tokenizer *t);
+int llm_tokenizer_index(
+    const struct llm_tokenizer *t, const char *path, unsigned mode, struct llm_err *err);
+bool llm_tokenizer_index_name(struct llm_hash *out, const struct llm_gguf *g);
 
 /*
  * llm_tokenizer_encode - append the ids of text[0..n) to ids.

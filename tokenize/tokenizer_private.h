@@ -6,6 +6,7 @@
 #ifndef LLM_TOKENIZER_PRIVATE_H
 #define LLM_TOKENIZER_PRIVATE_H
 
+#include "libcore/map.h"
 #include "tokenize/bpe.h"
 #include "tokenize/special.h"
 #include "tokenize/split.h"
@@ -25,6 +26,7 @@ struct llm_tokenizer {
 	enum llm_split_rule rule; /* of BPE */
 	struct llm_bpe bpe;
 	struct llm_spm spm;
+	struct llm_map index;          /* open: vocab, bpe and spm point into it */
 	struct llm_special added, all; /* names that are always tokens; with control tokens */
 	bool space_prefix, adds_bos;
 	bool llama3; /* the Llama 3 vocabulary: its control tokens are known by their ids */

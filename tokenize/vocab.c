@@ -98,8 +98,8 @@ special_id(llm_token *out, const struct llm_gguf *g, const char *name, int n_voc
 	return 0;
 }
 
-static int
-special_ids(struct llm_vocab *v, const struct llm_gguf *g, struct llm_err *err)
+int
+llm_vocab_ids(struct llm_vocab *v, const struct llm_gguf *g, struct llm_err *err)
 {
 	int rc = special_id(&v->bos, g, "tokenizer.ggml.bos_token_id", v->n, err);
 	if (rc == 0)
@@ -269,7 +269,7 @@ llm_vocab_read(struct llm_vocab *v, const struct llm_gguf *g, enum llm_vocab_spe
 		return llm_err_set(err, LLM_EDATA,
 		    "%s: the vocabulary has %zu bytes, at most %u", llm_gguf_path(g),
 		    tokens->n_bytes, (unsigned)UINT32_MAX);
-	rc = special_ids(v, g, err);
+	rc = llm_vocab_ids(v, g, err);
 	if (rc < 0)
 		return rc;
 	size_t n = (size_t)v->n;

@@ -53,6 +53,9 @@ int llm_vocab_read(struct llm_vocab *v, const struct llm_gguf *g,
     enum llm_vocab_spelling spelling, struct llm_err *err);
 void llm_vocab_free(struct llm_vocab *v);
 
+/* llm_vocab_ids - bos, eos, eot and eom as g names them, of v->n tokens.  LLM_EDATA: out of range. */
+int llm_vocab_ids(struct llm_vocab *v, const struct llm_gguf *g, struct llm_err *err);
+
 /*
  * llm_vocab_unspell - write the bytes that s[0..n), in GPT-2's spelling, stands for to out, which has
  * room for n: their number, or -1 where it is no spelling.
