@@ -88,6 +88,69 @@ llm_utf8_class(uint32_t cp)
 	}
 }
 
+enum llm_utf8_kind
+llm_utf8_kind(uint32_t cp)
+{
+	switch (utf8proc_category((utf8proc_int32_t)cp)) {
+	case UTF8PROC_CATEGORY_ZS:
+	case UTF8PROC_CATEGORY_ZL:
+	case UTF8PROC_CATEGORY_ZP:
+		return LLM_UTF8_KIND_SPACE;
+	case UTF8PROC_CATEGORY_CC:
+	case UTF8PROC_CATEGORY_CF:
+	case UTF8PROC_CATEGORY_CO:
+	case UTF8PROC_CATEGORY_CS:
+		return LLM_UTF8_KIND_HIDDEN;
+	case UTF8PROC_CATEGORY_MN:
+		return LLM_UTF8_KIND_MARK;
+	case UTF8PROC_CATEGORY_PC:
+	case UTF8PROC_CATEGORY_PD:
+	case UTF8PROC_CATEGORY_PS:
+	case UTF8PROC_CATEGORY_PE:
+	case UTF8PROC_CATEGORY_PI:
+	case UTF8PROC_CATEGORY_PF:
+	case UTF8PROC_CATEGORY_PO:
+		return LLM_UTF8_KIND_PUNCT;
+	default:
+		return LLM_UTF8_KIND_PLAIN;
+	}
+}
+
+int
+llm_utf8_combining(uint32_t cp)
+{
+	return utf8proc_get_property((utf8proc_int32_t)cp)->combining_class;
+}
+
+int
+llm_utf8_decompose(uint32_t out[4], uint32_t cp)
+{
+	utf8proc_int32_t to[4];
+	int last = 0;
+	utf8proc_ssize_t n =
+	    utf8proc_decompose_char((utf8proc_int32_t)cp, to, 4, UTF8PROC_DECOMPOSE, &last);
+	if (n < 1 || n > 4) {
+		out[0] = cp;
+		return 1;
+	}
+	for (int i = 0; i < n; i++)
+		out[i] = (uint32_t)to[i];
+	return (int)n;
+}
+
+uint32_t
+llm_utf8_lower(uint32_t cp)
+{
+	return (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
+}
+
+size_t
+llm_utf8_encode(char s[4], uint32_t cp)
+{
+	return (size_t)utf8proc_encode_char(
+	    (utf8proc_int32_t)cp, (utf8proc_uint8_t *)(void *)s);
+}
+
 size_t
 llm_utf8_floor(const char *s, size_t n, size_t at)
 {

@@ -30,6 +30,28 @@ size_t llm_utf8_decode(uint32_t *cp, const char *s, size_t n);
 /* The class bits of a code point; UINT32_MAX, an invalid byte, is LLM_UTF8_OTHER. */
 unsigned llm_utf8_class(uint32_t cp);
 
+/* What normalising a text asks of a character (Unicode, general categories). */
+enum llm_utf8_kind {
+	LLM_UTF8_KIND_PLAIN,  /* none of the below */
+	LLM_UTF8_KIND_SPACE,  /* Zs, Zl, Zp */
+	LLM_UTF8_KIND_HIDDEN, /* Cc, Cf, Co, Cs */
+	LLM_UTF8_KIND_MARK,   /* Mn: drawn over the letter before it */
+	LLM_UTF8_KIND_PUNCT   /* P* */
+};
+
+/* The kind of a code point <= U+10FFFF; its canonical combining class. */
+enum llm_utf8_kind llm_utf8_kind(uint32_t cp);
+int llm_utf8_combining(uint32_t cp);
+
+/* The canonical decomposition of a code point <= U+10FFFF, out[1..4]: its length. */
+int llm_utf8_decompose(uint32_t out[4], uint32_t cp);
+
+/* The lower-case form of a code point <= U+10FFFF, one code point. */
+uint32_t llm_utf8_lower(uint32_t cp);
+
+/* A code point <= U+10FFFF that is no surrogate, in UTF-8 at s[4]: its length. */
+size_t llm_utf8_encode(char s[4], uint32_t cp);
+
 /* The largest cut <= at that splits no well-formed character of s[0..n); at <= n. */
 size_t llm_utf8_floor(const char *s, size_t n, size_t at);
 
