@@ -40,11 +40,11 @@ obj	= $(patsubst %.c,$(BUILD)/%.o,$(1))
 CORE	= $(BUILD)/libcore.a
 TOKENIZE = $(BUILD)/tokenize.a $(CORE)
 GENERATE = $(BUILD)/generate.a $(TOKENIZE)
-EMBED	= $(BUILD)/embed.a $(CORE)
+EMBED	= $(BUILD)/embed.a $(TOKENIZE)
 TOOL	= $(BUILD)/bin/tool.a
 SUPPORT	= $(BUILD)/tests/support.a
-LIBS	= -lutf8proc -lxxhash -lm
-TEST_LIBS = $(LIBS) -ljansson
+LIBS	= -ljansson -lutf8proc -lxxhash -lm
+TEST_LIBS = $(LIBS)
 BLAS	= -lopenblas
 
 BUILT	= $(addprefix $(BINDIR)/,$(PROGRAMS) $(if $(filter-out bin,$(BINDIR)),$(WRAPPERS)))
@@ -74,7 +74,7 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 # Sources of one program alone are named after it: bin/chat_*.c are llm-chat's.
 own	= $(call obj,$(wildcard bin/$(patsubst llm-%,%,$(1))_*.c))
 $(foreach p,$(PROGRAMS),$(eval $(BINDIR)/$(p): $(call own,$(p))))
-$(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(GENERATE)
+$(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(BUILD)/embed.a $(GENERATE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(if $(filter llm-chat,$(@F)),-ledit) $(LIBS)
 $(BINDIR)/llm-chat: $(call obj,$(CHAT_C))

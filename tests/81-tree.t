@@ -23,7 +23,7 @@ libcore libcore
 tokenize libcore|tokenize
 generate libcore|tokenize|generate
 kvstore libcore|kvstore
-embed libcore|embed
+embed libcore|tokenize|embed
 bin libcore|tokenize|generate|kvstore|embed|bin
 tests libcore|tokenize|generate|kvstore|embed|tests
 END
@@ -65,7 +65,7 @@ if [ -f "$LLM_TEST_BUILD/libcore.a" ]; then
 	tokenize.a libcore.a
 	generate.a tokenize.a libcore.a
 	kvstore.a libcore.a
-	embed.a libcore.a
+	embed.a tokenize.a libcore.a
 	END
 
 	upper=$(defined tokenize.a | grep '^llm_' | head -n 1)
