@@ -25,11 +25,12 @@ CORE_C	:= $(wildcard libcore/*.c libcore/kernels/*.c libcore/kernels/generic/*.c
 TOK_C	:= $(wildcard tokenize/*.c)
 GEN_C	:= $(wildcard generate/*.c)
 EMBED_C	:= $(wildcard embed/*.c)
+KVSTORE_C := $(wildcard kvstore/*.c)
 TOOL_C	:= $(wildcard bin/tool*.c)
 CHAT_C	:= $(wildcard bin/chat_*.c)
 WRAPPERS := $(notdir $(wildcard $(addprefix bin/,llm-model llm-summarize llm-commit)))
 PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/llm-*.c))
-UNIT_C	:= $(wildcard tests/core-*.c tests/tokenize-*.c tests/generate-*.c tests/embed-*.c)
+UNIT_C	:= $(wildcard tests/core-*.c tests/tokenize-*.c tests/generate-*.c tests/embed-*.c tests/kvstore-*.c)
 UNITS	:= $(patsubst tests/%.c,%,$(UNIT_C))
 MAKER_C	:= $(filter-out $(wildcard tests/mk*_*.c),$(wildcard tests/mk*.c))
 SUPPORT_C := $(filter-out $(UNIT_C) $(MAKER_C),$(wildcard tests/*.c))
@@ -41,6 +42,7 @@ CORE	= $(BUILD)/libcore.a
 TOKENIZE = $(BUILD)/tokenize.a $(CORE)
 GENERATE = $(BUILD)/generate.a $(TOKENIZE)
 EMBED	= $(BUILD)/embed.a $(TOKENIZE)
+KVSTORE	= $(BUILD)/kvstore.a $(CORE)
 TOOL	= $(BUILD)/bin/tool.a
 SUPPORT	= $(BUILD)/tests/support.a
 LIBS	= -ljansson -lutf8proc -lxxhash -lm
@@ -55,6 +57,7 @@ $(BUILD)/libcore.a: $(call obj,$(CORE_C))
 $(BUILD)/tokenize.a: $(call obj,$(TOK_C))
 $(BUILD)/generate.a: $(call obj,$(GEN_C))
 $(BUILD)/embed.a: $(call obj,$(EMBED_C))
+$(BUILD)/kvstore.a: $(call obj,$(KVSTORE_C))
 $(BUILD)/bin/tool.a: $(call obj,$(TOOL_C))
 $(BUILD)/tests/support.a: $(call obj,$(SUPPORT_C))
 $(BUILD)/%.a: $(BUILD)/.sources
@@ -90,6 +93,8 @@ $(BUILD)/tests/tokenize-%: $(BUILD)/tests/tokenize-%.o $(SUPPORT) $(TOKENIZE)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 $(BUILD)/tests/generate-%: $(BUILD)/tests/generate-%.o $(SUPPORT) $(GENERATE)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+$(BUILD)/tests/kvstore-%: $(BUILD)/tests/kvstore-%.o $(SUPPORT) $(KVSTORE)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 $(BUILD)/tests/embed-%: $(BUILD)/tests/embed-%.o $(SUPPORT) $(EMBED)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(BLAS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT) $(GENERATE)
@@ -107,7 +112,7 @@ remember = $(shell mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@)
 $(BUILD)/.flags: FORCE
 	@: $(call remember,$(CC) $(CFLAGS))
 $(BUILD)/.sources: FORCE
-	@: $(call remember,$(CORE_C) $(TOK_C) $(GEN_C) $(EMBED_C) $(TOOL_C) $(SUPPORT_C))
+	@: $(call remember,$(CORE_C) $(TOK_C) $(GEN_C) $(EMBED_C) $(KVSTORE_C) $(TOOL_C) $(SUPPORT_C))
 
 # Plain make installs nothing; what is missing is named before the compiler stumbles over it.
 ifeq ($(filter-out all,$(or $(MAKECMDGOALS),all)),)
