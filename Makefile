@@ -19,9 +19,10 @@ CFLAGS	= -std=c11 -D_POSIX_C_SOURCE=200809L $(OPT) $(WARN) -ffp-contract=off -fn
 LDFLAGS	= -pthread $(SAN)
 MAKEFLAGS += --no-print-directory
 
-X86	:= $(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null))
+MACHINE	:= $(shell $(CC) -dumpmachine 2>/dev/null)
 CORE_C	:= $(wildcard libcore/*.c libcore/kernels/*.c libcore/kernels/generic/*.c) \
-	   $(if $(X86),$(wildcard libcore/kernels/x86/*/*.c))
+	   $(if $(filter x86_64%,$(MACHINE)),$(wildcard libcore/kernels/x86/*/*.c)) \
+	   $(if $(filter aarch64%,$(MACHINE)),$(wildcard libcore/kernels/arm/*/*.c))
 TOK_C	:= $(wildcard tokenize/*.c)
 GEN_C	:= $(wildcard generate/*.c)
 EMBED_C	:= $(wildcard embed/*.c)
@@ -69,6 +70,8 @@ $(BUILD)/%.a: $(BUILD)/.sources
 FAST	= $(if $(SAN),-O1,-O3)
 $(BUILD)/libcore/kernels/x86/avx2/%.o: ISA = -mavx2 -mfma -mf16c $(FAST)
 $(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c $(FAST)
+$(BUILD)/libcore/kernels/arm/neon/%.o: ISA = $(FAST)
+$(BUILD)/libcore/kernels/arm/dotprod/%.o: ISA = -march=armv8.2-a+dotprod $(FAST)
 $(BUILD)/libcore/kernels/generic/%.o: ISA = $(FAST)
 $(BUILD)/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)

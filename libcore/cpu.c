@@ -43,7 +43,7 @@ llm_cpu_detect(void)
 	const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
 	const uint32_t avx512vnni = 1u << 11; /* leaf 7, ecx */
 	const uint32_t avxvnni = 1u << 4;     /* leaf 7.1, eax */
-	struct llm_cpu cpu = {false, false, false};
+	struct llm_cpu cpu = {0};
 	uint32_t a, b, c, d;
 
 	if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, fma | xsave | f16c))
@@ -58,12 +58,22 @@ llm_cpu_detect(void)
 	return cpu;
 }
 
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+struct llm_cpu
+llm_cpu_detect(void)
+{
+	const unsigned long asimddp = 1ul << 20; /* HWCAP_ASIMDDP of the kernel's interface */
+	return (struct llm_cpu){.neon = true, .dotprod = getauxval(AT_HWCAP) & asimddp};
+}
+
 #else
 
 struct llm_cpu
 llm_cpu_detect(void)
 {
-	return (struct llm_cpu){false, false, false};
+	return (struct llm_cpu){0};
 }
 
 #endif

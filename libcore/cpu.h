@@ -13,6 +13,8 @@ struct llm_cpu {
 	bool avx2;    /* AVX2, FMA, F16C */
 	bool avxvnni; /* the same, and VPDPBUSD on 256 bits without AVX-512 */
 	bool avx512;  /* all of avx2, and AVX-512 F BW VL DQ VNNI */
+	bool neon;    /* 64-bit ARM, which always has it */
+	bool dotprod; /* the same, and SDOT */
 };
 
 /* llm_cpu_detect - ask the processor.  Cannot fail: what is not known is false. */

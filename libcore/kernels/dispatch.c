@@ -31,6 +31,20 @@ static const struct llm_kernels avx512 = {
     .vector = &llm_vector_avx512,
     .attention = &llm_attention_avx512,
 };
+#elif defined(__aarch64__)
+static const struct llm_kernels neon = {
+    .name = "neon",
+    .product = &llm_product_neon,
+    .vector = &llm_vector_neon,
+    .attention = &llm_attention_generic,
+};
+
+static const struct llm_kernels dotprod = {
+    .name = "dotprod",
+    .product = &llm_product_dotprod,
+    .vector = &llm_vector_neon,
+    .attention = &llm_attention_generic,
+};
 #endif
 
 /* Every set of this build, generic first and the best last. */
@@ -39,6 +53,9 @@ static const struct llm_kernels *const built[] = {
 #if defined(__x86_64__)
     &avx2,
     &avx512,
+#elif defined(__aarch64__)
+    &neon,
+    &dotprod,
 #endif
 };
 
@@ -51,6 +68,10 @@ runs_here(const struct llm_kernels *k, const struct llm_cpu *cpu)
 		return cpu->avx2;
 	if (strcmp(k->name, "avx512") == 0)
 		return cpu->avx512;
+	if (strcmp(k->name, "neon") == 0)
+		return cpu->neon;
+	if (strcmp(k->name, "dotprod") == 0)
+		return cpu->dotprod;
 	return true;
 }
 
