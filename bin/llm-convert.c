@@ -66,7 +66,7 @@ static const struct llm_safetensors *source;
 static void
 on_signal(int number)
 {
-	if (file.temporary != NULL)
+	if (file.named)
 		unlink(file.temporary);
 	raise(number); /* its default again, once the handler returns */
 }
@@ -77,7 +77,7 @@ on_sigbus(int number, siginfo_t *info, void *context)
 	static const char text[] =
 	    "llm-convert: a source file shrank, or could not be read, while in use\n";
 	(void)context;
-	if (file.temporary != NULL)
+	if (file.named)
 		unlink(file.temporary);
 	if (source != NULL && llm_safetensors_covers(source, info->si_addr) != NULL) {
 		ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
@@ -223,10 +223,12 @@ check(const struct convert *c)
 	struct llm_encoder *e = NULL;
 	struct llm_wordpiece *w = NULL;
 	struct llm_err err;
-	if (llm_gguf_open(&g, file.temporary, &err) < 0)
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", file.fd); /* it may have no name yet */
+	if (llm_gguf_open(&g, path, &err) < 0)
 		convert_refuse(c, "model.safetensors", "%.190s", err.msg);
 	if (llm_wordpiece_open(&w, g, &err) < 0 || llm_encoder_open(&e, g, &err) < 0) {
-		size_t n = strlen(llm_gguf_path(g)); /* a name that nobody has given */
+		size_t n = strlen(llm_gguf_path(g));
 		bool named = strncmp(err.msg, llm_gguf_path(g), n) == 0;
 		convert_refuse(c, "model.safetensors", "%.190s", err.msg + (named ? n + 2 : 0));
 	}
