@@ -369,6 +369,11 @@ output_run(struct llm_pass *p, float *logits, int n_row, struct llm_err *err)
 		p->params.tap(p->params.tap_context, c->n_layer - 1, p->scratch.x, n_row);
 	if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
 		return not_finite(p, "the activations before the output", -1, err);
+	if (p->hidden != NULL) {
+		memcpy(p->hidden, p->scratch.norm,
+		    (size_t)n_row * (size_t)c->n_embd * sizeof *p->hidden);
+		return 0;
+	}
 	llm_phase_enter(&p->phases, LLM_PHASE_HEAD);
 	struct products out = {.p = p};
 	products_add(&out, &in, &w->output, logits); /* [n_row][n_vocab] */
@@ -470,6 +475,16 @@ llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *lo
 	for (int i = 0; rc == 0 && i < n_row; i++)
 		rows[i].seq->n_pos = rows[i].pos + 1;
 	llm_phase_enter(&p->phases, LLM_PHASE_BETWEEN);
+	return rc;
+}
+
+int
+llm_forward_hidden(struct llm_pass *p, const struct llm_row *rows, int n_row, float *hidden,
+    struct llm_err *err)
+{
+	p->hidden = hidden;
+	int rc = llm_forward(p, rows, n_row, hidden, err);
+	p->hidden = NULL;
 	return rc;
 }
 

@@ -69,4 +69,11 @@ struct llm_phases *llm_pass_phases(struct llm_pass *p);
 int llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *logits,
     struct llm_err *err);
 
+/*
+ * llm_forward_hidden - the same, but for the rows that want logits what those would be computed of, after
+ * the last norm: f32 [rows that want them][n_embd].  What is not finite may stand there.
+ */
+int llm_forward_hidden(struct llm_pass *p, const struct llm_row *rows, int n_row, float *hidden,
+    struct llm_err *err);
+
 #endif

@@ -25,6 +25,7 @@ struct llm_pass {
 	    *row;  /* [max_rows] rows still alive: the last layer drops those without logits */
 	int *live; /* [max_rows] index of a row among those that stay alive, or -1 */
 	struct llm_phases phases;
+	float *hidden; /* where the output's input goes instead of the output; or NULL */
 	atomic_bool not_finite; /* set by a region that met such a value */
 };
 
