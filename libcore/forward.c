@@ -466,6 +466,7 @@ llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *lo
 	if (rc < 0)
 		return rc;
 	llm_phase_enter(&p->phases, LLM_PHASE_OTHER);
+	llm_pool_watch(p->pool);
 	for (int i = 0; i < n_row; i++)
 		if (!row_joins(rows, i))
 			llm_seq_truncate(rows[i].seq, rows[i].pos);
