@@ -112,6 +112,7 @@ next_file(struct tool_records *r)
 		tool_open(&r->in, path);
 		r->open = true;
 		r->end_of_file = false;
+		r->left_at = r->end_byte;
 		r->line = 0;
 		return true;
 	}
@@ -233,6 +234,26 @@ tool_records_next(struct tool_record *out, struct tool_records *r, bool wait)
 		}
 		return TOOL_RECORDS_ONE;
 	}
+}
+
+int
+tool_records_file(const struct tool_records *r)
+{
+	return r->file;
+}
+
+void
+tool_records_leave(struct tool_records *r)
+{
+	if (!r->open)
+		return;
+	/* Bytes that nobody will read count as read, for what is left to do. */
+	struct stat st;
+	if (r->n_byte > 0 && fstat(r->in.fd, &st) == 0 && S_ISREG(st.st_mode))
+		r->end_byte = r->left_at + (uintmax_t)st.st_size;
+	r->n_buf = r->from = r->looked = 0;
+	r->too_long = false;
+	r->end_of_file = true;
 }
 
 char *

@@ -70,8 +70,9 @@ struct tool_records {
 	struct tool_input in;
 	char *buf, *text;
 	size_t n_buf, cap, from, looked, cap_text;
-	uintmax_t n, line, skip, end_byte,
-	    n_byte; /* n_byte: of all inputs, 0 where not known */
+	uintmax_t n, line, skip;
+	uintmax_t end_byte, left_at,
+	    n_byte; /* read, before this file, of all inputs (0: not known) */
 	uintmax_t n_bad;
 	int status;
 	bool draws;                   /* progress is shown */
@@ -93,6 +94,11 @@ void tool_records_open(struct tool_records *r, char *const *paths, unsigned flag
  */
 enum tool_records_got tool_records_next(
     struct tool_record *out, struct tool_records *r, bool wait);
+
+/* Index of the file that the next record comes from, if it has one more. */
+int tool_records_file(const struct tool_records *r);
+/* No more records of that file: the next one is the first of the file after it. */
+void tool_records_leave(struct tool_records *r);
 
 /* The record's file as messages name it. */
 char *tool_records_name(
