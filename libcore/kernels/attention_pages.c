@@ -8,33 +8,43 @@
 #include "libcore/kernels/attention_pages.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
-	GROUP = 32, /* dims that share a scale in Q8_0 */
+	GROUP = LLM_ATTENTION_GROUP,
 	PAGE = LLM_KV_PAGE,
 	QUERIES = LLM_ATTENTION_QUERIES,
+	ROWS = LLM_ATTENTION_ROWS,
+	FEW = 2 * ROWS, /* queries, up to which widening a page first does not pay */
+};
+
+/* What the queries see of one page, and the weights that they give it. */
+struct sight {
+	int page, n_seer;
+	bool whole;                    /* every query sees all of it */
+	int most;                      /* positions that any of them sees */
+	int seer[QUERIES], n[QUERIES]; /* queries that see it, and how much */
+	float p[QUERIES][PAGE]; /* by place in seer: scores, then weights of its positions */
+	float c[QUERIES];       /* likewise: factor of what came before */
 };
 
 struct scratch {
-	float x[PAGE * LLM_ATTENTION_D_HEAD]; /* keys or values in f32 */
-	float p[QUERIES][PAGE];               /* scores, then weights of the page's positions */
-	float y[LLM_ATTENTION_ROWS]
-	       [PAGE]; /* Q8_0: of one group of dims, a partial p or p * d */
-	float d[PAGE * LLM_ATTENTION_D_HEAD / GROUP]; /* Q8_0: scales, [group][position] */
-	float top[QUERIES], sum[QUERIES], c[QUERIES], l[QUERIES]; /* by place in seer */
-	int seer[QUERIES], n[QUERIES]; /* queries that see the page, and how much of it */
+	float x[PAGE * LLM_ATTENTION_D_HEAD];              /* keys or values in f32 */
+	float y[LLM_ATTENTION_D_HEAD / GROUP][ROWS][PAGE]; /* Q8_0: p * d of each group */
+	struct sight sight[2];
+	float m[QUERIES], l[QUERIES]; /* by place in seer, where not all see the page */
 };
 _Static_assert(sizeof(struct scratch) <= LLM_ATTENTION_SCRATCH, "scratch is too small");
 
-/* One page's work in progress. */
-struct page {
+/* A segment's work in progress. */
+struct walk {
 	const struct llm_attention *a;
 	const struct llm_attention_steps *steps;
 	struct scratch *s;
-	int n_seer, most; /* the seers, and how many positions any of them sees */
-	int first, last;  /* the seers of the group at work, at most ROWS of them */
-	uintptr_t fetch;  /* in the half that comes next: what to ask memory for, or 0 */
+	int rows;          /* that the set's registers hold */
+	int n_page, least; /* pages that anyone sees; positions that everyone sees */
+	bool few;
 };
 
 static size_t
@@ -43,249 +53,295 @@ element_bytes(enum llm_kv_type type)
 	return type == LLM_KV_F32 ? 4 : type == LLM_KV_F16 ? 2 : 1;
 }
 
-/* Half of a slot: keys 0, values 1. */
-static const void *
-half_of(const struct llm_attention *a, const void *slot, int half)
+/* Half of a slot: keys 0, values 1; NULL past the last page. */
+static const char *
+half_of(const struct walk *w, int page, int half)
 {
-	return (const char *)slot + (size_t)half * (llm_kv_slot_bytes(a->type, a->d_head) / 2);
+	const struct llm_attention *a = w->a;
+	if (page >= w->n_page)
+		return NULL;
+	return (const char *)a->slot[page] +
+	       (size_t)half * (llm_kv_slot_bytes(a->type, a->d_head) / 2);
 }
 
-/* Fills s->d with the scales of a half of a Q8_0 slot. */
-static void
-read_scales(const struct page *g, const void *from)
+/* The scales of a half of a Q8_0 slot, or NULL where there are none. */
+static const uint16_t *
+scales_of(const struct walk *w, const char *half)
 {
-	int d_head = g->a->d_head;
-	const char *scales = (const char *)from + PAGE * d_head;
-	g->steps->widen(g->s->d, 16, scales, LLM_KV_F16, PAGE * d_head / GROUP);
+	if (w->a->type != LLM_KV_Q8_0)
+		return NULL;
+	return (const uint16_t *)(const void *)(half + PAGE * w->a->d_head);
 }
 
-/* A product with the group's rows, wide in tiles, done in as many chains as the set needs. */
+/* Asks memory for the scales of a half that is read soon: its numbers are asked for by chains. */
 static void
-run_chains(struct page *g, struct llm_attention_chain *c, int width)
+fetch_scales(const struct walk *w, const char *half)
 {
+	if (w->a->type == LLM_KV_Q8_0 && half != NULL)
+		for (int i = 0; i < PAGE * w->a->d_head / GROUP * 2; i += 64)
+			__builtin_prefetch(half + PAGE * w->a->d_head + i);
+}
+
+/*
+ * A chain as wide as width, done in as many as the set needs.  Of c, a and out are moved past it.
+ * (Nowhere is a chain copied: what was just written in parts is slow to read as a whole.)
+ */
+static void
+run_chains(const struct walk *w, struct llm_attention_chain *c, int width)
+{
+	const size_t bytes = element_bytes(c->type);
 	const char *b = c->b;
-	int most = g->steps->n_tile[c->n_row];
-	for (int t = 0, n_tile; t * 16 < width; t += n_tile) {
+	const uint16_t *scale = c->scale;
+	int most = w->steps->n_tile[c->n_row], n_tile, n_pair = 0;
+	for (int left = width; left > 0; left -= n_tile * 16) {
 		n_tile = most;
-		while (n_tile > 1 && (t + n_tile - 1) * 16 >= width)
+		while (n_tile > 1 && (n_tile - 1) * 16 >= left)
 			n_tile /= 2;
-		int left = width - (t + n_tile - 1) * 16;
+		int last = left - (n_tile - 1) * 16;
 		c->n_tile = n_tile;
-		c->last = left < 16 ? left : 16;
-		c->b = b + (size_t)t * c->tile * element_bytes(c->type);
-		c->fetch = g->fetch;
-		g->steps->chain(c);
-		if (g->fetch != 0)
-			g->fetch += (size_t)(c->n * n_tile * 16) * element_bytes(c->type);
-		for (int r = 0; r < c->n_row; r++)
+		c->last = last < 16 ? last : 16;
+		w->steps->chain(c);
+		c->b = (const char *)c->b + (size_t)n_tile * c->tile * bytes;
+		if (c->fetch != 0)
+			c->fetch += (size_t)(c->n * n_tile * 16) * bytes;
+		if (c->scale != NULL)
+			c->scale += n_tile * 16;
+		/* A pair of tiles may be done one by one. */
+		n_pair += n_tile;
+		size_t pairs = (size_t)(n_pair / 2) * c->pair;
+		n_pair %= 2;
+		for (int r = 0; r < c->n_row; r++) {
 			c->out[r] += n_tile * 16;
+			c->a[r] += pairs;
+		}
 	}
 	c->b = b;
+	c->scale = scale;
+	c->fetch = 0;
 }
 
-/* Scores of the group's queries with keys at b, of type. */
+/* Scores of seers [first, first + n_row) with keys at c->b. */
 static void
-score(struct page *g, const void *b, enum llm_kv_type type)
+score(const struct walk *w, struct sight *g, struct llm_attention_chain *c, int first)
 {
-	const struct llm_attention *a = g->a;
-	bool grouped = a->type == LLM_KV_Q8_0;
-	int width = grouped ? GROUP : a->d_head;
+	int most = 0;
+	for (int r = 0; r < c->n_row; r++) {
+		size_t query = (size_t)g->seer[first + r];
+		c->a[r] = w->a->q + query * (size_t)w->a->d_head;
+		c->out[r] = g->p[first + r];
+		most = g->n[first + r] > most ? g->n[first + r] : most;
+	}
+	run_chains(w, c, (most + 15) / 16 * 16);
+}
+
+static int
+rows_from(const struct walk *w, const struct sight *g, int first)
+{
+	return g->n_seer - first < w->rows ? g->n_seer - first : w->rows;
+}
+
+static void
+do_keys(const struct walk *w, struct sight *g)
+{
+	const struct llm_attention *a = w->a;
+	const char *keys = half_of(w, g->page, 0), *next = half_of(w, g->page + 1, 0);
 	struct llm_attention_chain c = {
-	    .n_row = g->last - g->first,
-	    .n = width,
-	    .type = type,
-	    .fresh = true,
+	    .kind = a->type == LLM_KV_Q8_0 ? LLM_CHAIN_SCALED : LLM_CHAIN_FRESH,
+	    .type = a->type,
+	    .n = a->d_head,
 	    .step = 16,
 	    .tile = 16 * (size_t)a->d_head,
+	    .scale = scales_of(w, keys),
+	    .fetch = (uintptr_t)next,
+	    .b = keys,
 	};
-	int most = 0;
-	for (int r = 0; r < c.n_row; r++) {
-		int n = g->s->n[g->first + r];
-		most = n > most ? n : most;
+	fetch_scales(w, next);
+	if (a->type != LLM_KV_F32 && !w->few) {
+		w->steps->widen(&(struct llm_attention_widening){
+		    .type = a->type,
+		    .n_row = 1,
+		    .width = (g->most + 15) / 16 * 16 * a->d_head,
+		    .tile = 16,
+		    .b = keys,
+		    .x = w->s->x,
+		});
+		c.b = w->s->x;
+		c.type = LLM_KV_F32;
+		c.fetch = 0;
 	}
-	most = (most + 15) / 16 * 16;
-	for (int k = 0; k < a->d_head / width; k++) {
-		for (int r = 0; r < c.n_row; r++) {
-			size_t query = (size_t)g->s->seer[g->first + r];
-			c.a[r] = a->q + query * (size_t)a->d_head + k * width;
-			c.out[r] = grouped ? g->s->y[r] : g->s->p[g->first + r];
-		}
-		c.b = (const char *)b + (size_t)(k * width) * 16 * element_bytes(type);
-		run_chains(g, &c, most);
-		for (int r = 0; grouped && r < c.n_row; r++) {
-			float *p = g->s->p[g->first + r];
-			if (k == 0)
-				memset(p, 0, sizeof g->s->p[0]);
-			g->steps->add_scaled(p, g->s->d + k * PAGE, g->s->y[r], most);
-		}
+	for (int first = 0; first < g->n_seer; first += c.n_row) {
+		c.n_row = rows_from(w, g, first);
+		score(w, g, &c, first);
 	}
 }
 
 /* The softmax of all seers with this page: m and l go forward, p and c are for the values. */
 static void
-soften(const struct page *g)
+soften(const struct walk *w, struct sight *g)
 {
-	struct scratch *s = g->s;
-	float d[QUERIES];
-	for (int i = 0; i < g->n_seer; i++) {
-		s->l[i] = g->a->l[s->seer[i]];
-		s->top[i] = d[i] = g->a->m[s->seer[i]];
+	struct llm_attention_softmax s = {
+	    .n_row = g->n_seer, .p = g->p, .m = w->a->m, .l = w->a->l, .c = g->c};
+	if (g->whole) {
+		w->steps->soften(&s);
+		return;
 	}
-	for (int i = g->n_seer; i % 4 != 0; i++)
-		s->n[i] = 0;
-	g->steps->soften(s->p, s->n, s->top, s->sum, g->n_seer);
-	for (int i = 0; i < g->n_seer; i++)
-		d[i] -= s->top[i];
-	g->steps->decay(s->c, d, s->l, s->sum, g->n_seer);
+	s.n = g->n;
+	s.m = w->s->m;
+	s.l = w->s->l;
 	for (int i = 0; i < g->n_seer; i++) {
-		g->a->m[s->seer[i]] = s->top[i];
-		g->a->l[s->seer[i]] = s->l[i];
+		s.m[i] = w->a->m[g->seer[i]];
+		s.l[i] = w->a->l[g->seer[i]];
+	}
+	w->steps->soften(&s);
+	for (int i = 0; i < g->n_seer; i++) {
+		w->a->m[g->seer[i]] = s.m[i];
+		w->a->l[g->seer[i]] = s.l[i];
 	}
 }
 
-/*
- * Adds the values of positions [from, to) to dims [dim, dim + width) of rows [row, row + n_row) of
- * the group; c holds b, type, step and tile.
- */
+/* Row r of c is the weights, from position at on, of seer i. */
 static void
-add_values(struct page *g, struct llm_attention_chain c, int dim, int width)
+set_row(
+    const struct walk *w, struct sight *g, struct llm_attention_chain *c, int r, int i, int at)
+{
+	size_t query = (size_t)g->seer[i];
+	c->a[r] = (c->pair != 0 ? w->s->y[0][i % w->rows] : g->p[i]) + at;
+	c->out[r] = w->a->acc + query * (size_t)w->a->d_head;
+	c->c[r] = at == 0 ? g->c[i] : 1;
+}
+
+/* Adds the values at c->b to what seers [first, first + n_row) have. */
+static void
+add_values(const struct walk *w, struct sight *g, struct llm_attention_chain *c, int first)
 {
 	/* What all rows see is shared; the rest of each (the end of a prompt's chunk) comes after. */
-	int n_row = g->last - g->first, shared = PAGE;
-	const int *n = g->s->n + g->first;
-	const char *b = c.b;
-	struct llm_attention_chain all = c;
-	for (int r = 0; r < n_row; r++) {
-		size_t query = (size_t)g->s->seer[g->first + r];
-		shared = n[r] < shared ? n[r] : shared;
-		all.a[r] = g->a->type == LLM_KV_Q8_0 ? g->s->y[r] : g->s->p[g->first + r];
-		all.out[r] = g->a->acc + query * (size_t)g->a->d_head + dim;
-		all.c[r] = g->s->c[g->first + r];
+	int shared = PAGE, n_row = c->n_row;
+	const char *b = c->b;
+	for (int i = first; i < first + n_row; i++) {
+		shared = g->n[i] < shared ? g->n[i] : shared;
+		set_row(w, g, c, i - first, i, 0);
 	}
-	c = all;
-	c.n_row = n_row;
-	c.n = shared;
-	run_chains(g, &c, width);
-	for (int r = 0; r < n_row; r++) {
-		if (n[r] == shared)
+	c->n = shared;
+	run_chains(w, c, w->a->d_head);
+	for (int i = first; i < first + n_row; i++) {
+		if (g->n[i] == shared)
 			continue;
-		c.n_row = 1;
-		c.n = n[r] - shared;
-		c.b = b + (size_t)shared * c.step * element_bytes(c.type);
-		c.a[0] = all.a[r] + shared;
-		c.out[0] = all.out[r];
-		c.c[0] = 1;
-		run_chains(g, &c, width);
+		c->n_row = 1;
+		c->n = g->n[i] - shared;
+		c->b = b + (size_t)shared * c->step * element_bytes(c->type);
+		set_row(w, g, c, 0, i, shared);
+		run_chains(w, c, w->a->d_head);
 	}
+	c->n_row = n_row;
+	c->b = b;
 }
 
-/* The group's acc takes the values at b, as they stand in the slot or in tiles. */
 static void
-accumulate(struct page *g, const void *b, enum llm_kv_type type, bool tiled)
+do_values(const struct walk *w, struct sight *g)
 {
-	int d_head = g->a->d_head;
-	bool grouped = g->a->type == LLM_KV_Q8_0;
-	int width = grouped ? GROUP : d_head;
+	const struct llm_attention *a = w->a;
+	const char *values = half_of(w, g->page, 1), *next = half_of(w, g->page + 1, 1);
+	const uint16_t *scale = scales_of(w, values);
 	struct llm_attention_chain c = {
-	    .type = type,
-	    .step = tiled ? 16 : (size_t)d_head,
-	    .tile = tiled ? 16 * PAGE : 16,
+	    .kind = LLM_CHAIN_SUM,
+	    .type = a->type,
+	    .step = (size_t)a->d_head,
+	    .tile = 16,
+	    .pair = scale != NULL ? ROWS * PAGE : 0,
+	    .fetch = (uintptr_t)next,
+	    .b = values,
 	};
-	for (int k = 0; k < d_head / width; k++) {
-		for (int r = 0; grouped && r < g->last - g->first; r++) {
-			const float *p = g->s->p[g->first + r];
-			g->steps->weigh(g->s->y[r], p, g->s->d + k * PAGE,
-			    (g->s->n[g->first + r] + 15) / 16 * 16);
-		}
-		size_t at = (size_t)(k * width) / 16 * c.tile;
-		c.b = (const char *)b + at * element_bytes(type);
-		add_values(g, c, k * width, width);
-	}
-}
-
-/* Runs work over the seers in groups that the set's registers hold. */
-static int
-next_group(struct page *g)
-{
-	int rows = LLM_ATTENTION_ROWS;
-	while (g->steps->n_tile[rows] == 0)
-		rows--;
-	g->first = g->last;
-	g->last = g->n_seer < g->first + rows ? g->n_seer : g->first + rows;
-	return g->first < g->last;
-}
-
-static void
-do_keys(struct page *g, const void *slot)
-{
-	const struct llm_attention *a = g->a;
-	const void *keys = half_of(a, slot, 0);
-	enum llm_kv_type type = a->type;
-	g->fetch = (uintptr_t)half_of(a, slot, 1);
-	if (a->type == LLM_KV_Q8_0)
-		read_scales(g, keys);
-	if (type != LLM_KV_F32 && g->n_seer > 2 * LLM_ATTENTION_ROWS) {
-		int n = (g->most + 15) / 16 * 16 * a->d_head;
-		g->steps->widen(g->s->x, 16, keys, type, n);
-		keys = g->s->x;
-		g->fetch = 0;
-		type = LLM_KV_F32;
-	}
-	for (g->last = 0; next_group(g); g->fetch = 0)
-		score(g, keys, type);
-}
-
-static void
-do_values(struct page *g, const void *slot, const void *next)
-{
-	const struct llm_attention *a = g->a;
-	const void *values = half_of(a, slot, 1);
-	enum llm_kv_type type = a->type;
+	fetch_scales(w, next);
 	/* Rows that are no multiple of sixteen are widened always: no load passes their end. */
-	bool tiled = g->n_seer > 2 * LLM_ATTENTION_ROWS || a->d_head % 16 != 0;
-	g->fetch = tiled || next == NULL ? 0 : (uintptr_t)next;
-	if (a->type == LLM_KV_Q8_0)
-		read_scales(g, values);
-	if (tiled) {
-		size_t row_bytes = (size_t)a->d_head * element_bytes(type);
-		for (int j = 0; j < g->most; j++)
-			g->steps->widen(g->s->x + j * 16, PAGE * 16,
-			    (const char *)values + (size_t)j * row_bytes, type, a->d_head);
-		values = g->s->x;
-		type = LLM_KV_F32;
+	if (!w->few || a->d_head % 16 != 0) {
+		c.step = 16;
+		c.tile = 16 * PAGE;
+		w->steps->widen(&(struct llm_attention_widening){
+		    .type = a->type,
+		    .n_row = g->most,
+		    .width = a->d_head,
+		    .row = c.step,
+		    .tile = c.tile,
+		    .b = values,
+		    .x = w->s->x,
+		});
+		c.b = w->s->x;
+		c.type = LLM_KV_F32;
+		c.fetch = 0;
 	}
-	for (g->last = 0; next_group(g); g->fetch = 0)
-		accumulate(g, values, type, tiled);
+	for (int first = 0; first < g->n_seer; first += c.n_row) {
+		c.n_row = rows_from(w, g, first);
+		for (int r = 0; scale != NULL && r < c.n_row; r++)
+			for (int k = 0; k < a->d_head / GROUP; k++)
+				w->steps->weigh(
+				    w->s->y[k][r], g->p[first + r], scale + k * PAGE);
+		add_values(w, g, &c, first);
+	}
+}
+
+/* Who sees the page, and how much of it. */
+static void
+look(const struct walk *w, struct sight *g, int page)
+{
+	const struct llm_attention *a = w->a;
+	g->page = page;
+	g->whole = w->least >= (page + 1) * PAGE;
+	if (g->whole) {
+		g->n_seer = a->n_q;
+		g->most = PAGE;
+		for (int i = 0; i < a->n_q; i++) {
+			g->seer[i] = i;
+			g->n[i] = PAGE;
+		}
+		return;
+	}
+	g->n_seer = g->most = 0;
+	for (int i = 0; i < a->n_q; i++) {
+		int n = a->n_pos[i] - page * PAGE;
+		if (n <= 0)
+			continue;
+		n = n < PAGE ? n : PAGE;
+		g->seer[g->n_seer] = i;
+		g->n[g->n_seer++] = n;
+		g->most = n > g->most ? n : g->most;
+	}
 }
 
 void
 llm_attention_pages(
     const struct llm_attention *a, void *scratch, const struct llm_attention_steps *steps)
 {
-	struct page g = {.a = a, .steps = steps, .s = scratch};
+	struct walk w = {.a = a, .steps = steps, .s = scratch, .rows = ROWS};
+	int most = 0;
+	while (steps->n_tile[w.rows] == 0)
+		w.rows--;
+	w.few = a->n_q <= FEW;
+	w.least = LLM_KV_SEGMENT;
 	for (int i = 0; i < a->n_q; i++) {
 		a->m[i] = -INFINITY;
 		a->l[i] = 0;
+		w.least = a->n_pos[i] < w.least ? a->n_pos[i] : w.least;
+		most = a->n_pos[i] > most ? a->n_pos[i] : most;
 	}
+	w.n_page = (most + PAGE - 1) / PAGE;
 	memset(a->acc, 0, (size_t)a->n_q * (size_t)a->d_head * sizeof a->acc[0]);
-	for (int page = 0; page < LLM_KV_SEGMENT / PAGE; page++) {
-		g.n_seer = g.most = 0;
-		for (int i = 0; i < a->n_q; i++) {
-			int n = a->n_pos[i] - page * PAGE;
-			if (n <= 0)
-				continue;
-			n = n < PAGE ? n : PAGE;
-			g.s->seer[g.n_seer] = i;
-			g.s->n[g.n_seer++] = n;
-			g.most = n > g.most ? n : g.most;
+	/* The scores of a page are computed before the values of the page before it are added: so few
+	 * queries do not wait for their own softmax.  Many do not wait anyway. */
+	struct sight *ahead = &w.s->sight[0], *behind = NULL;
+	for (int page = 0; page < w.n_page; page++) {
+		look(&w, ahead, page);
+		do_keys(&w, ahead);
+		soften(&w, ahead);
+		if (behind != NULL)
+			do_values(&w, behind);
+		behind = ahead;
+		if (w.few)
+			ahead = &w.s->sight[(page + 1) % 2];
+		else {
+			do_values(&w, behind);
+			behind = NULL;
 		}
-		if (g.n_seer == 0)
-			break;
-		bool more = false;
-		for (int i = 0; i < a->n_q && !more; i++)
-			more = a->n_pos[i] > (page + 1) * PAGE;
-		do_keys(&g, a->slot[page]);
-		soften(&g);
-		do_values(&g, a->slot[page], more ? a->slot[page + 1] : NULL);
 	}
+	if (behind != NULL)
+		do_values(&w, behind);
 }

@@ -4,7 +4,7 @@
  * Rates of attention for each instruction set and KV type: few queries over much memory (a
  * token's decode) in GB/s beside a plain read, many queries (a prompt's chunk) in GFLOP/s beside
  * the f32 FMA peak; the yardsticks are taken between the repeats.
- * usage: attention [threads [set [d_head]]]; TSV on stdout.
+ * usage: attention [threads [set [d_head [type [queries]]]]] (set all: every one); TSV on stdout.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "libcore/cpu.h"
@@ -19,7 +19,7 @@
 
 enum {
 	MAX_THREAD = 64,
-	REPEAT = 9,
+	REPEAT = 21,
 	N_HEAD = 8, /* KV heads whose slots lie between two pages of one */
 	MAX_BYTES = 160 << 20,
 	PEAK_ROUNDS = 1000000,
@@ -29,7 +29,8 @@ struct work {
 	const struct llm_attention_kernels *k;
 	enum llm_kv_type type;
 	int d_head, n_q, n_pos;
-	char *memory; /* [page][N_HEAD] slots */
+	int n_segment; /* that units share, in turns: 0 for one each */
+	char *memory;  /* [page][N_HEAD] slots */
 	char *scratch;
 	const float *q;
 	float *out; /* a thread: m, l, acc */
@@ -70,9 +71,10 @@ attend(void *arg, int begin, int end, int thread)
 	for (int u = begin; u < end; u++) {
 		const void *slot[LLM_KV_SEGMENT / LLM_KV_PAGE];
 		for (int p = 0; p < LLM_KV_SEGMENT / LLM_KV_PAGE; p++) {
-			size_t page = (size_t)(u / N_HEAD * 16 + p);
+			int s = w->n_segment > 0 ? u % w->n_segment : u;
+			size_t page = (size_t)(s / N_HEAD * 16 + p);
 			slot[p] =
-			    w->memory + (page * N_HEAD + (size_t)(u % N_HEAD)) * slot_bytes;
+			    w->memory + (page * N_HEAD + (size_t)(s % N_HEAD)) * slot_bytes;
 		}
 		struct llm_attention a = {.type = w->type,
 		    .d_head = w->d_head,
@@ -169,94 +171,105 @@ timed(struct llm_pool *pool, llm_pool_work f, struct work *w, int n, int grain)
 	return now() - t0;
 }
 
-static int
-order(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
+/* Least of the repeats: what the machine does when nobody disturbs. */
 static double
-median(double t[REPEAT])
+best(const double t[REPEAT])
 {
-	qsort(t, REPEAT, sizeof t[0], order);
-	return t[REPEAT / 2];
+	double least = t[0];
+	for (int i = 1; i < REPEAT; i++)
+		least = t[i] < least ? t[i] : least;
+	return least;
 }
 
-/* Decode: all of memory is read once by n_q queries a KV head. */
+/* Decode: all of memory is read once by n_q queries a KV head; and the same from a cache. */
 static void
 bench_few(struct llm_pool *pool, struct work *w, const char *type)
 {
 	size_t unit_bytes = 16 * llm_kv_slot_bytes(w->type, w->d_head);
 	int n_unit = (int)((size_t)MAX_BYTES / (N_HEAD * unit_bytes)) * N_HEAD;
-	double bytes = (double)n_unit * (double)unit_bytes, t[REPEAT], r[REPEAT];
+	double bytes = (double)n_unit * (double)unit_bytes, t[REPEAT], r[REPEAT], c[REPEAT];
+	int n_cached = n_unit / 8;
 	if (strcmp(set_name, "generic") == 0)
-		n_unit = N_HEAD;
+		n_unit = n_cached = N_HEAD;
 	for (int i = 0; i < REPEAT; i++) {
 		r[i] = timed(pool, read_memory, w, (int)(bytes / 65536), 16);
 		t[i] = timed(pool, attend, w, n_unit, 1);
+		w->n_segment = llm_pool_n_thread(pool);
+		c[i] = timed(pool, attend, w, n_cached, 1);
+		w->n_segment = 0;
 	}
-	double rate = (double)n_unit * (double)unit_bytes / median(t) / 1e9;
-	double read = bytes / median(r) / 1e9;
-	printf("%s\t%s\t%d\t%d\t%.1f\tGB/s\tread %.1f\t%.2f\n", set_name, type, w->d_head,
-	    w->n_q, rate, read, rate / read);
+	double rate = (double)n_unit * (double)unit_bytes / best(t) / 1e9;
+	double read = bytes / best(r) / 1e9;
+	printf("%s\t%s\t%d\t%d\t%.1f\tGB/s\tread %.1f\t%.2f\tcached %.1f\n", set_name, type,
+	    w->d_head, w->n_q, rate, read, rate / read,
+	    (double)n_cached * (double)unit_bytes / best(c) / 1e9);
 }
 
-/* Prefill: many queries see each segment whole; a few segments, which the caches keep. */
+/* Prefill: many queries see each segment whole, one tile of queries after the other. */
 static void
 bench_many(struct llm_pool *pool, struct work *w, const char *type)
 {
-	int n_thread = llm_pool_n_thread(pool), n_unit = n_thread * N_HEAD;
+	int n_thread = llm_pool_n_thread(pool), n_unit = n_thread * 32;
 	double t[REPEAT], p[REPEAT], ops = spin(set_name, 1) * PEAK_ROUNDS;
 	if (strcmp(set_name, "generic") == 0)
 		n_unit = n_thread;
+	w->n_segment = n_thread;
 	timed(pool, attend, w, n_unit, 1);
 	for (int i = 0; i < REPEAT; i++) {
 		p[i] = timed(pool, reach_peak, w, n_thread, 1);
 		t[i] = timed(pool, attend, w, n_unit, 1);
 	}
-	double rate = 4.0 * w->n_q * w->n_pos * w->d_head * n_unit / median(t) / 1e9;
-	double peak = ops * n_thread / median(p) / 1e9;
+	double rate = 4.0 * w->n_q * w->n_pos * w->d_head * n_unit / best(t) / 1e9;
+	double peak = ops * n_thread / best(p) / 1e9;
+	w->n_segment = 0;
 	printf("%s\t%s\t%d\t%d\t%.1f\tGFLOP/s\tpeak %.1f\t%.2f\n", set_name, type, w->d_head,
 	    w->n_q, rate, peak, peak > 0 ? rate / peak : 0);
 }
 
-/* Every number a small one: bytes whose top bits are clear, in every type. */
+/* Every number a small one, but none so small that products of it are denormal. */
 static void
 fill(struct work *w)
 {
 	uint64_t state = 88172645463325252ULL;
-	for (size_t i = 0; i < MAX_BYTES; i++) {
-		if (i < 1 << 20) {
-			state ^= state << 13;
-			state ^= state >> 7;
-			state ^= state << 17;
-			w->memory[i] = (char)((state >> 56) & 0xbb);
-		} else {
-			w->memory[i] = w->memory[i - (1 << 20)];
-		}
+	const size_t period = 1 << 20;
+	for (size_t i = 0; i < period; i++) {
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		w->memory[i] = (char)((state >> 56) & 0xbb);
+		if (w->type == LLM_KV_F32 && i % 4 == 3)
+			w->memory[i] = (char)((state >> 56 & 0x81) | 0x3c);
 	}
+	for (size_t i = period; i < MAX_BYTES; i++)
+		w->memory[i] = w->memory[i - period];
 }
 
+/* What is left of the list: NULL or 0 for all. */
+struct only {
+	const char *set, *type;
+	int d_head, n_q;
+};
+
 static void
-bench_set(struct llm_pool *pool, struct work *w, int only_d)
+bench_set(struct llm_pool *pool, struct work *w, const struct only *only)
 {
-	static const char *const types[] = {"f16", "q8_0", "f32"};
-	static const int heads[] = {64, 128}, few[] = {1, 3, 4, 8}, many[] = {16, 32, 64};
-	for (int type = 0; type < 3; type++) {
-		for (size_t h = 0; h < 2; h++) {
-			w->type = (enum llm_kv_type)type;
-			w->d_head = heads[h];
-			if (only_d != 0 && w->d_head != only_d)
+	static const int heads[] = {64, 128}, queries[] = {1, 3, 4, 8, 12, 16, 32, 48, 64};
+	for (int type = LLM_KV_F16; type <= LLM_KV_F32; type++) {
+		w->type = (enum llm_kv_type)type;
+		const char *name = llm_kv_name(w->type);
+		if (only->type != NULL && strcmp(only->type, name) != 0)
+			continue;
+		fill(w);
+		for (size_t i = 0; i < 2 * sizeof queries / sizeof queries[0]; i++) {
+			w->d_head = heads[i % 2];
+			w->n_q = queries[i / 2];
+			if ((only->d_head != 0 && w->d_head != only->d_head) ||
+			    (only->n_q != 0 && w->n_q != only->n_q))
 				continue;
-			for (size_t i = 0; i < sizeof few / sizeof few[0]; i++) {
-				w->n_q = few[i];
-				bench_few(pool, w, types[type]);
-			}
-			for (size_t i = 0; i < sizeof many / sizeof many[0]; i++) {
-				w->n_q = many[i];
-				bench_many(pool, w, types[type]);
-			}
+			if (w->n_q <= 8)
+				bench_few(pool, w, name);
+			else
+				bench_many(pool, w, name);
 		}
 	}
 }
@@ -265,7 +278,10 @@ int
 main(int argc, char **argv)
 {
 	int n_thread = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1;
-	int only_d = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
+	struct only only = {.set = argc > 2 && strcmp(argv[2], "all") != 0 ? argv[2] : NULL,
+	    .d_head = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0,
+	    .type = argc > 4 ? argv[4] : NULL,
+	    .n_q = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 0};
 	struct llm_pool *pool;
 	struct llm_err err;
 	const struct llm_kernels *k;
@@ -284,14 +300,13 @@ main(int argc, char **argv)
 	    .out = take((size_t)n_thread * 64 * 1024 * sizeof(float)),
 	    .q = q,
 	    .n_pos = LLM_KV_SEGMENT};
-	fill(&w);
-	printf("set\ttype\td_head\tqueries\tmedian\n");
+	printf("set\ttype\td_head\tqueries\tbest\n");
 	for (int s = 0; (k = llm_kernels_at(s)) != NULL; s++) {
-		if (argc > 2 ? strcmp(argv[2], k->name) != 0 : s == 0)
+		if (only.set != NULL ? strcmp(only.set, k->name) != 0 : s == 0)
 			continue;
 		set_name = k->name;
 		w.k = k->attention;
-		bench_set(pool, &w, only_d);
+		bench_set(pool, &w, &only);
 	}
 	free(q);
 	free(w.memory);
