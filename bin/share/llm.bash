@@ -13,6 +13,7 @@ _llm_complete() {
 	--template) words='chatml llama2 llama3 mistral' ;;
 	--at) words='line paragraph' ;;
 	--seed) words=random ;;
+	--kv) words='f16 q8_0' ;;
 	esac
 	if [[ -z $words && ${1##*/} == llm-model && $cur != -* ]]; then
 		case $COMP_CWORD:$prev in
