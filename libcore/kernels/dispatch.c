@@ -25,6 +25,13 @@ static const struct llm_kernels avx2 = {
     .attention = &llm_attention_avx2,
 };
 
+static const struct llm_kernels avxvnni = {
+    .name = "avxvnni",
+    .product = &llm_product_avxvnni,
+    .vector = &llm_vector_avx2,
+    .attention = &llm_attention_avx2,
+};
+
 static const struct llm_kernels avx512 = {
     .name = "avx512",
     .product = &llm_product_avx512,
@@ -36,14 +43,14 @@ static const struct llm_kernels neon = {
     .name = "neon",
     .product = &llm_product_neon,
     .vector = &llm_vector_neon,
-    .attention = &llm_attention_generic,
+    .attention = &llm_attention_neon,
 };
 
 static const struct llm_kernels dotprod = {
     .name = "dotprod",
     .product = &llm_product_dotprod,
     .vector = &llm_vector_neon,
-    .attention = &llm_attention_generic,
+    .attention = &llm_attention_neon,
 };
 #endif
 
@@ -52,6 +59,7 @@ static const struct llm_kernels *const built[] = {
     &generic,
 #if defined(__x86_64__)
     &avx2,
+    &avxvnni,
     &avx512,
 #elif defined(__aarch64__)
     &neon,
@@ -66,6 +74,8 @@ runs_here(const struct llm_kernels *k, const struct llm_cpu *cpu)
 {
 	if (strcmp(k->name, "avx2") == 0)
 		return cpu->avx2;
+	if (strcmp(k->name, "avxvnni") == 0)
+		return cpu->avxvnni;
 	if (strcmp(k->name, "avx512") == 0)
 		return cpu->avx512;
 	if (strcmp(k->name, "neon") == 0)

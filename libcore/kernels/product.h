@@ -68,6 +68,7 @@ enum { LLM_PRODUCT_SCRATCH = 512 * 1024 };
 
 extern const struct llm_product_kernels llm_product_generic;
 extern const struct llm_product_kernels llm_product_avx2;
+extern const struct llm_product_kernels llm_product_avxvnni;
 extern const struct llm_product_kernels llm_product_avx512;
 extern const struct llm_product_kernels llm_product_neon;
 extern const struct llm_product_kernels llm_product_dotprod;

@@ -17,6 +17,12 @@ enum {
 	LLM_PANEL_TOKENS = 512,   /* that share one unpacking */
 	LLM_PANEL_ROWS = 32,      /* most rows of a panel */
 	LLM_PANEL_TILE = 6,       /* most tokens of a tile */
+/* Without VPDPBUSD, Q8_0 is multiplied as int16, and so are the scales of 256: twice in a lane. */
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+	LLM_PANEL_WORDS = 0,
+#else
+	LLM_PANEL_WORDS = 1,
+#endif
 };
 
 /*
@@ -26,7 +32,7 @@ enum {
 struct llm_panel {
 	uint8_t *w;    /* [columns / 4][lane][4] unsigned weights */
 	float *d, *m;  /* [block][lane] */
-	int32_t *sc;   /* [sub][lane]; of 16 lanes (AVX2), twice as int16 */
+	int32_t *sc;   /* [sub][lane]; with LLM_PANEL_WORDS twice as int16 */
 	int32_t *min;  /* [pair of minima][lane] two int16 */
 	float *c;      /* [tok][lane] sums so far */
 	int32_t *tile; /* what a tile prepares for itself */
@@ -123,7 +129,7 @@ llm_panel_fill32(struct llm_panel *s, struct llm_format f, const uint8_t *const 
 	__m256i q[8];
 	for (int i = 0; i < 8; i++)
 		f.unpack(q + i, w[i]);
-	if (f.bits == 8 && n_lane == 16)
+	if (f.bits == 8 && LLM_PANEL_WORDS)
 		llm_panel_widen((int32_t *)s->w + b * 16 * n_lane + lane, q, n_lane);
 	else
 		llm_panel_store8((int32_t *)s->w + b * 8 * n_lane + lane, q, 8, n_lane);
@@ -132,11 +138,11 @@ llm_panel_fill32(struct llm_panel *s, struct llm_format f, const uint8_t *const 
 		llm_panel_halves(s->m + b * n_lane + lane, w, f.m_at);
 }
 
-/* Scales as a kernel multiplies by them: int32, or with 16 lanes the same int16 twice. */
+/* Scales as a kernel multiplies by them. */
 LLM_INLINE __m256i
-llm_panel_scale(__m256i sc, const int n_lane)
+llm_panel_scale(__m256i sc)
 {
-	return n_lane == 16 ? _mm256_blend_epi16(sc, _mm256_slli_epi32(sc, 16), 0xaa) : sc;
+	return LLM_PANEL_WORDS ? _mm256_blend_epi16(sc, _mm256_slli_epi32(sc, 16), 0xaa) : sc;
 }
 
 /* The integer scales and minima of eight rows of one block of 256. */
@@ -155,9 +161,8 @@ llm_panel_scales(struct llm_panel *s, struct llm_format f, const uint8_t *const 
 			sc = _mm_shuffle_epi8(sc, even);
 			m = _mm_shuffle_epi8(m, even);
 		}
-		low[i] = llm_panel_scale(_mm256_cvtepi8_epi32(sc), n_lane);
-		high[i] =
-		    llm_panel_scale(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(sc, sc)), n_lane);
+		low[i] = llm_panel_scale(_mm256_cvtepi8_epi32(sc));
+		high[i] = llm_panel_scale(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(sc, sc)));
 		min[i] = _mm256_cvtepi8_epi16(m);
 	}
 	llm_panel_store8(s->sc + b * n_sub * n_lane + lane, low, 8, n_lane);

@@ -22,13 +22,8 @@ static const unsigned char few[LLM_DTYPE_MAX] = {
     [LLM_DTYPE_Q6_K] = 8,
 };
 
-/* The same of packed weights, if their kernel's scratch has room for the sums that it prepares. */
-static bool
-few_packed(const struct llm_act *x)
-{
-	size_t n = (size_t)x->n_tok * x->b_stride;
-	return x->n_tok <= 8 && n <= LLM_PRODUCT_SCRATCH / sizeof(int32_t);
-}
+/* The same of packed weights. */
+enum { FEW_PACKED = 12 };
 
 static void
 run(const struct llm_product *p, int row0, int row1, void *scratch)
@@ -36,9 +31,10 @@ run(const struct llm_product *p, int row0, int row1, void *scratch)
 	assert(p->x->n_col == p->n_col && row0 % 8 == 0 && row1 <= p->n_row);
 	if (p->x->kind == LLM_ACT_F32)
 		llm_product_float_avx2(p, row0, row1, scratch);
-	else if (llm_packed_is(p->type) && few_packed(p->x))
-		llm_product_packed_avx2(p, row0, row1, scratch);
-	else if (p->x->n_tok <= few[p->type])
+	else if (llm_packed_is(p->type) && p->x->n_tok <= FEW_PACKED &&
+		 llm_product_few_fits(p->x))
+		llm_product_few_avx2(p, row0, row1, scratch);
+	else if (!llm_packed_is(p->type) && p->x->n_tok <= few[p->type])
 		llm_product_rows_avx2(p, row0, row1, scratch);
 	else
 		llm_product_panel_avx2(p, row0, row1, scratch);

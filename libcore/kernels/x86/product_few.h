@@ -1,0 +1,394 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * Quantized products of one token, or of some, straight from the packed layout: the weights of a sub (a
+ * block of 32, or the columns of one integer scale of 256) become vectors once and stay in registers while
+ * the tokens pass by.  Sums are integers inside a block and one fused float step a block in order.
+ * Included once for each instruction set and width; H vectors of rows stand beside each other, a constant.
+ */
+#ifndef LLM_KERNELS_X86_PRODUCT_FEW_H
+#define LLM_KERNELS_X86_PRODUCT_FEW_H
+
+#include "libcore/kernels/x86/product_packed.h"
+#include "libcore/kernels/x86/product_x86.h"
+
+enum {
+	LLM_FEW_H = 2, /* most vectors of rows */
+#ifdef LLM_VNNI
+	LLM_FEW_TILE = 4, /* tokens whose sums wait in registers; H of 2 and 8 weights beside */
+#else
+	LLM_FEW_TILE = 1,
+#endif
+#ifdef __AVX512VNNI__
+	LLM_FEW_AHEAD = 4096, /* bytes from a read to its prefetch: Zen 5 wants 4 to 8 KB, */
+#else
+	LLM_FEW_AHEAD = 2048, /* and Zen 3 half a KB to 4 KB */
+#endif
+};
+
+/* What of H vectors of rows is in work: pointers at the block of tokens. */
+struct llm_few {
+	const int8_t *q; /* [tok][q_stride], and so on as in struct llm_act */
+	const float *d, *s;
+	const int16_t *nsum;
+	const int16_t *pair;  /* [tok][b_stride / 2] sums by 32 of kind Q256, for minima */
+	const int32_t *start; /* [tok][b_stride] the zero point's share of each sub's sum */
+	size_t q_stride, d_stride, b_stride;
+	int b;        /* the block in work */
+	llm_vi *isum; /* [tok][H] of a block of 256 */
+	llm_vf *acc;  /* [tok][H] */
+};
+
+/* A sub of H vectors of rows. */
+struct llm_few_sub {
+	llm_vi w[LLM_FEW_H][8];
+	llm_vi scale[LLM_FEW_H];           /* of 256: int32, or int16 twice without VNNI */
+	llm_vf d[LLM_FEW_H], m[LLM_FEW_H]; /* of 32 */
+	int at;                            /* its number in the row */
+};
+
+/* sum[i][h] = the dots of k tokens from t on with the n groups of a sub. */
+#ifdef LLM_VNNI
+LLM_INLINE void
+llm_few_dots(llm_vi sum[LLM_FEW_TILE][LLM_FEW_H], const struct llm_few *s,
+    const struct llm_few_sub *sub, struct llm_format f, const int H, int t, const int k)
+{
+	const int n = f.block == 32 ? 8 : llm_panel_sub(f) / 4;
+	const int8_t *a = s->q + (size_t)t * s->q_stride + sub->at * n * 4;
+	for (int i = 0; i < k; i++)
+		for (int h = 0; h < H; h++)
+			sum[i][h] =
+			    f.zero == 0
+				? llm_v_zero()
+				: llm_v_broadcast(
+				      s->start + (size_t)(t + i) * s->b_stride + sub->at);
+	for (int g = 0; g < n; g++)
+		for (int i = 0; i < k; i++) {
+			llm_vi x = llm_v_broadcast(a + (size_t)i * s->q_stride + 4 * g);
+			for (int h = 0; h < H; h++)
+				sum[i][h] = llm_v_dot8(sum[i][h], sub->w[h][g], x);
+		}
+	for (int i = 0; f.block == 256 && i < k; i++)
+		for (int h = 0; h < H; h++)
+			sum[i][h] = LLM_V(mullo_epi32)(sum[i][h], sub->scale[h]);
+}
+#else
+/*
+ * In int16 as far as it fits; see avx2/product_panel.c for the bounds.  Eight bits are multiplied as
+ * |w| * (x with the sign of w): 2 * 128 * 127 = 32512 fits, as x is never -128.
+ */
+LLM_INLINE void
+llm_few_dots(llm_vi sum[LLM_FEW_TILE][LLM_FEW_H], const struct llm_few *s,
+    const struct llm_few_sub *sub, struct llm_format f, const int H, int t, const int k)
+{
+	const int n = f.block == 32 ? 8 : llm_panel_sub(f) / 4;
+	const int n_step = f.bits == 8 ? 1 : f.bits == 5 && f.zero == 0 ? 4 : n;
+	const int8_t *a = s->q + (size_t)t * s->q_stride + sub->at * n * 4;
+	const int16_t *nsum = s->nsum + ((size_t)t * s->b_stride + (size_t)sub->at) * 2;
+	const llm_vi scale = f.block == 32 ? _mm256_set1_epi16(1) : sub->scale[0];
+	_Static_assert((int)LLM_FEW_TILE == 1, "one token and one vector of rows");
+	(void)H, (void)k;
+	llm_vi total = llm_v_zero();
+	for (int g0 = 0; g0 < n; g0 += n_step) {
+		llm_vi acc = llm_v_zero();
+		if (f.zero != 0 && f.bits != 8)
+			acc = _mm256_slli_epi16(
+			    llm_v_broadcast(nsum), __builtin_ctz((unsigned)f.zero));
+		for (int g = g0; g < g0 + n_step; g++) {
+			llm_vi x = llm_v_broadcast(a + 4 * g), q = sub->w[0][g];
+			if (f.bits == 8) {
+				x = _mm256_sign_epi8(x, q);
+				q = _mm256_abs_epi8(q);
+			}
+			acc = _mm256_add_epi16(acc, _mm256_maddubs_epi16(q, x));
+		}
+		total = _mm256_add_epi32(total, _mm256_madd_epi16(acc, scale));
+	}
+	sum[0][0] = total;
+}
+#endif
+
+/* A sub against k tokens; first: of its block of 256. */
+LLM_INLINE void
+llm_few_tile(const struct llm_few *s, const struct llm_few_sub *sub, struct llm_format f,
+    const int H, const bool first, int t, const int k)
+{
+	llm_vi sum[LLM_FEW_TILE][LLM_FEW_H];
+	llm_few_dots(sum, s, sub, f, H, t, k);
+	for (int i = 0; i < k; i++) {
+		size_t at = (size_t)(t + i) * s->d_stride + (size_t)sub->at;
+		for (int h = 0; h < H; h++) {
+			int to = (t + i) * H + h;
+			if (f.block == 256) {
+				s->isum[to] = first ? sum[i][h]
+						    : LLM_V(add_epi32)(s->isum[to], sum[i][h]);
+				continue;
+			}
+			llm_vf acc =
+			    LLM_V(fmadd_ps)(LLM_V(mul_ps)(sub->d[h], LLM_V(set1_ps)(s->d[at])),
+				LLM_V(cvtepi32_ps)(sum[i][h]), s->acc[to]);
+			if (f.m_at >= 0)
+				acc = LLM_V(fmadd_ps)(sub->m[h], LLM_V(set1_ps)(s->s[at]), acc);
+			s->acc[to] = acc;
+		}
+	}
+}
+
+/* A sub against all tokens: one, a constant, or some. */
+LLM_INLINE void
+llm_few_pass(const struct llm_few *s, const struct llm_few_sub *sub, struct llm_format f,
+    const int H, const bool first, const int n_tok)
+{
+	int t = 0;
+	for (; t + LLM_FEW_TILE <= n_tok; t += LLM_FEW_TILE)
+		llm_few_tile(s, sub, f, H, first, t, LLM_FEW_TILE);
+	if (LLM_FEW_TILE > 2 && t + 2 <= n_tok) {
+		llm_few_tile(s, sub, f, H, first, t, 2);
+		t += 2;
+	}
+	if (LLM_FEW_TILE > 1 && t < n_tok)
+		llm_few_tile(s, sub, f, H, first, t, 1);
+}
+
+/* Block i of a span of n blocks of 32 at w[h]. */
+LLM_INLINE void
+llm_few_block32(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *b,
+    const int H, int at, const int n_tok)
+{
+	struct llm_few_sub sub;
+	sub.at = at;
+	for (int h = 0; h < H; h++) {
+		sub.d[h] = sub.m[h] = llm_v_halves(b[h].d, b[h].unit);
+		if (f.m_at >= 0)
+			sub.m[h] = llm_v_halves(b[h].m, b[h].unit);
+		for (int g = 0; g < 8; g++) {
+			sub.w[h][g] = llm_packed_group(f, b[h], g);
+#ifndef LLM_VNNI
+			if (f.bits == 8) /* signed, as they are */
+				sub.w[h][g] = llm_v_xor(sub.w[h][g], LLM_V(set1_epi8)(-128));
+#endif
+		}
+	}
+	llm_few_pass(s, &sub, f, H, false, n_tok);
+}
+
+/* Sub j of a block of 256, or of a half of Q6_K, which is the sub `at` of the row: j is a constant. */
+LLM_INLINE void
+llm_few_step(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *b,
+    const int H, const int j, int at, const bool first, const int n_tok)
+{
+	const int n = llm_panel_sub(f) / 4;
+	struct llm_few_sub sub;
+	sub.at = at + j;
+	for (int h = 0; h < H; h++) {
+		llm_vi scales = llm_packed_scales(f, b[h], j / 4);
+#ifdef LLM_VNNI
+		sub.scale[h] = llm_packed_scale32(f, scales, j % 4);
+#else
+		sub.scale[h] = llm_packed_scale16(f, scales, j % 4);
+#endif
+		for (int g = 0; g < n; g++)
+			sub.w[h][g] = llm_packed_group(f, b[h], j * n + g);
+	}
+	llm_few_pass(s, &sub, f, H, first, n_tok);
+}
+
+/* isum of a block; the eight steps are written out, as compilers leave a loop. */
+LLM_INLINE void
+llm_few_sums256(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *at,
+    const int H, const int n_tok)
+{
+	const int n_half = f.bits == 6 ? 2 : 1;
+	struct llm_packed_block b[LLM_FEW_H];
+	for (int h = 0; h < H; h++)
+		b[h] = at[h];
+	for (int half = 0; half < n_half; half++) {
+		int first = (s->b * n_half + half) * 8;
+		if (half == 0)
+			llm_few_step(s, f, b, H, 0, first, true, n_tok);
+		else
+			llm_few_step(s, f, b, H, 0, first, false, n_tok);
+		llm_few_step(s, f, b, H, 1, first, false, n_tok);
+		llm_few_step(s, f, b, H, 2, first, false, n_tok);
+		llm_few_step(s, f, b, H, 3, first, false, n_tok);
+		llm_few_step(s, f, b, H, 4, first, false, n_tok);
+		llm_few_step(s, f, b, H, 5, first, false, n_tok);
+		llm_few_step(s, f, b, H, 6, first, false, n_tok);
+		llm_few_step(s, f, b, H, 7, first, false, n_tok);
+		for (int h = 0; h < H; h++)
+			b[h] = llm_packed_second(b[h]);
+	}
+}
+
+/* A block of 256. */
+LLM_INLINE void
+llm_few_block256(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *b,
+    const int H, const int n_tok)
+{
+	llm_vf d[LLM_FEW_H], m[LLM_FEW_H];
+	llm_vi min[LLM_FEW_H][4];
+	llm_few_sums256(s, f, b, H, n_tok);
+	for (int h = 0; h < H; h++) {
+		d[h] = m[h] = llm_v_halves(b[h].d, b[h].unit);
+		if (f.m_at < 0)
+			continue;
+		m[h] = llm_v_halves(b[h].m, b[h].unit);
+		for (int j = 0; j < 4; j++)
+			min[h][j] = llm_packed_pair(llm_packed_minima(b[h], j / 2), j % 2);
+	}
+	for (int t = 0; t < n_tok; t++) {
+		const int16_t *pair = s->pair + (size_t)t * (s->b_stride / 2) + s->b * 8;
+		llm_vf dx = LLM_V(set1_ps)(s->d[(size_t)t * s->d_stride + (size_t)s->b]);
+		for (int h = 0; h < H; h++) {
+			llm_vf z = LLM_V(mul_ps)(d[h], LLM_V(cvtepi32_ps)(s->isum[t * H + h]));
+			if (f.m_at >= 0) {
+				llm_vi msum = llm_v_zero();
+				for (int j = 0; j < 4; j++)
+					msum = llm_v_dot16(
+					    msum, min[h][j], llm_v_broadcast(pair + 2 * j));
+				z = LLM_V(fnmadd_ps)(m[h], LLM_V(cvtepi32_ps)(msum), z);
+			}
+			s->acc[t * H + h] = LLM_V(fmadd_ps)(dx, z, s->acc[t * H + h]);
+		}
+	}
+}
+
+/* So far ahead it belongs in the second cache, where it pushes nothing out. */
+LLM_INLINE void
+llm_few_prefetch(const uint8_t *p, const int n_bytes)
+{
+	for (int at = 0; at < n_bytes; at += 64)
+#ifdef __AVX512VNNI__
+		_mm_prefetch((const char *)p + at + LLM_FEW_AHEAD, _MM_HINT_T1);
+#else
+		_mm_prefetch((const char *)p + at + LLM_FEW_AHEAD, _MM_HINT_T0);
+#endif
+}
+
+/* H vectors of rows at w[h], their second units `unit[h]` bytes further, over all columns. */
+LLM_INLINE void
+llm_few_rows(struct llm_few *s, struct llm_format f, const uint8_t *w[LLM_FEW_H],
+    const size_t unit[LLM_FEW_H], const int H, int n_block, const int n_tok)
+{
+	const int most = f.block == 32 ? 4 : 1, bytes = 8 * f.bytes;
+	struct llm_packed_block b[LLM_FEW_H];
+	for (s->b = 0; s->b + most <= n_block; s->b += most) {
+		for (int h = 0; h < H; h++) {
+			llm_few_prefetch(w[h], most * bytes);
+			if (LLM_V_UNITS > 1)
+				llm_few_prefetch(w[h] + unit[h], most * bytes);
+		}
+		for (int i = 0; i < most; i++) {
+			for (int h = 0; h < H; h++)
+				b[h] = llm_packed_at(f, w[h], unit[h], i, most);
+			if (f.block == 32)
+				llm_few_block32(s, f, b, H, s->b + i, n_tok);
+			else
+				llm_few_block256(s, f, b, H, n_tok);
+		}
+		for (int h = 0; h < H; h++)
+			w[h] += most * bytes;
+	}
+	for (int i = 0, left = n_block - s->b; f.block == 32 && i < left; i++) {
+		for (int h = 0; h < H; h++)
+			b[h] = llm_packed_at(f, w[h], unit[h], i, left);
+		llm_few_block32(s, f, b, H, s->b + i, n_tok);
+	}
+}
+
+/* pair[tok][..] = the sums of activations by 32, for the minima, of n tokens. */
+LLM_INLINE void
+llm_few_pairs(int16_t *pair, const int16_t *bsum, size_t b_stride, int n)
+{
+	for (size_t i = 0; i < (size_t)n * b_stride; i += 16) {
+		__m256i v = _mm256_madd_epi16(llm_load256(bsum + i), _mm256_set1_epi16(1));
+		_mm_store_si128((__m128i *)(pair + i / 2),
+		    _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+	}
+}
+
+/* start[tok][sub] = -zero * (sum of the sub's activations). */
+LLM_INLINE void
+llm_few_starts(int32_t *start, const int16_t *bsum, size_t b_stride, int n, const int zero)
+{
+	for (size_t i = 0; i < (size_t)n * b_stride; i += 8) {
+		__m256i v = _mm256_cvtepi16_epi32(llm_load128(bsum + i));
+		v = _mm256_slli_epi32(v, __builtin_ctz((unsigned)zero));
+		_mm256_store_si256(
+		    (__m256i *)(start + i), _mm256_sub_epi32(_mm256_setzero_si256(), v));
+	}
+}
+
+/* Tokens [t0, t0 + n_tok) as the functions above want them; mem is what follows the sums in scratch. */
+LLM_INLINE struct llm_few
+llm_few_prepare(const struct llm_act *x, struct llm_format f, int t0, int n_tok, void *mem)
+{
+	struct llm_few s = {.pair = mem, .start = mem};
+	const int16_t *bsum = x->bsum + (size_t)t0 * x->b_stride;
+	s.q = x->q + (size_t)t0 * x->q_stride;
+	s.d = x->d + (size_t)t0 * x->d_stride;
+	s.s = x->s + (size_t)t0 * x->d_stride;
+	s.nsum = x->nsum + (size_t)t0 * x->b_stride * 2;
+	s.q_stride = x->q_stride;
+	s.d_stride = x->d_stride;
+	s.b_stride = x->b_stride;
+	if (f.m_at >= 0 && f.block == 256)
+		llm_few_pairs(mem, bsum, x->b_stride, n_tok);
+#ifdef LLM_VNNI
+	if (f.zero != 0)
+		llm_few_starts(mem, bsum, x->b_stride, n_tok, f.zero);
+#endif
+	return s;
+}
+
+/* Writes rows [r, row1), at most H vectors of them, of tokens from t0 on. */
+LLM_INLINE void
+llm_few_store(const struct llm_product *p, const llm_vf *acc, int t0, int n_tok, int r,
+    int row1, const int H)
+{
+	const int most = H * LLM_V_LANES;
+	int n = row1 - r < most ? row1 - r : most;
+	for (int t = 0; t < n_tok; t++) {
+		float *y = p->y + (size_t)(t0 + t) * p->y_stride + r;
+		const float *from = (const float *)(acc + t * H);
+		for (int i = 0; i < n; i += 8)
+			_mm256_storeu_ps(y + i, _mm256_load_ps(from + i));
+	}
+}
+
+_Static_assert(2 * LLM_FEW_TOKENS * LLM_FEW_H * sizeof(llm_vi) <= (size_t)LLM_FEW_SUMS,
+    "the sums fit their part of the scratch");
+
+/* Rows [row0, row1) of a product, in blocks of tokens; `one` is a constant. */
+LLM_INLINE void
+llm_few_run(const struct llm_product *p, int row0, int row1, void *scratch,
+    const struct llm_format f, const int H, const bool one)
+{
+	const size_t unit_bytes = (size_t)p->x->n_block * (size_t)f.bytes * 8;
+	llm_vf own_acc[LLM_FEW_H];
+	llm_vi own_isum[LLM_FEW_H];
+	for (int t0 = 0, n_tok; t0 < p->x->n_tok; t0 += n_tok) {
+		n_tok = p->x->n_tok - t0 < LLM_FEW_TOKENS ? p->x->n_tok - t0 : LLM_FEW_TOKENS;
+		struct llm_few s =
+		    llm_few_prepare(p->x, f, t0, n_tok, (char *)scratch + LLM_FEW_SUMS);
+		/* Of one token they are the function's own, lest they wait in memory. */
+		s.isum = one ? own_isum : scratch;
+		s.acc = one ? own_acc : (llm_vf *)(s.isum + LLM_FEW_TOKENS * LLM_FEW_H);
+		for (int r = row0; r < row1; r += H * LLM_V_LANES) {
+			const uint8_t *w[LLM_FEW_H];
+			size_t unit[LLM_FEW_H];
+			for (int h = 0; h < H; h++) { /* past the end rows stand again */
+				int u = r + h * LLM_V_LANES;
+				u = u < row1 ? u : row1 - 8;
+				w[h] = (const uint8_t *)p->w + (size_t)(u / 8) * unit_bytes;
+				unit[h] = u + 8 < row1 ? unit_bytes : 0;
+			}
+			for (int i = 0; i < (one ? 1 : n_tok) * H; i++)
+				s.acc[i] = llm_v_as_float(llm_v_zero());
+			llm_few_rows(&s, f, w, unit, H, p->x->n_block, one ? 1 : n_tok);
+			llm_few_store(p, s.acc, t0, one ? 1 : n_tok, r, row1, H);
+		}
+	}
+}
+
+#endif
