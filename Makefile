@@ -74,6 +74,8 @@ $(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = -mavx512f -mavx512bw -mavx512vl -
 $(BUILD)/libcore/kernels/arm/neon/%.o: ISA = $(FAST)
 $(BUILD)/libcore/kernels/arm/dotprod/%.o: ISA = -march=armv8.2-a+dotprod $(FAST)
 $(BUILD)/libcore/kernels/generic/%.o: ISA = $(FAST)
+# gcc 12 for ARM dies of a loop in it.
+$(BUILD)/tests/core-vector.o: ISA = $(if $(filter aarch64%,$(MACHINE)),-fno-tree-vectorize)
 $(BUILD)/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(ISA) -MMD -MP -c -o $@ $<

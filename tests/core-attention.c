@@ -189,7 +189,8 @@ equal_shapes(const struct llm_kernels *k, enum llm_kv_type type)
 	for (size_t h = 0; h < sizeof heads / sizeof heads[0] && good; h++) {
 		if (type == LLM_KV_Q8_0 && heads[h] % 32 != 0)
 			continue;
-		for (int round = 0; round < (heads[h] > 128 ? 6 : 30) && good; round++) {
+		int n_round = tap_quick() ? 4 : heads[h] > 128 ? 6 : 30;
+		for (int round = 0; round < n_round && good; round++) {
 			int n_q = queries[below(12)], n = lengths[below(16)];
 			struct bed b = bed_make(type, heads[h], n_q, (enum kind)(round % 2));
 			set_positions(&b, n, round % 4 == 3);

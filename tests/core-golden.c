@@ -96,8 +96,11 @@ main(void)
 		const struct golden *g = &goldens[i];
 		const struct llm_kernels *k;
 		uint64_t hash = g->hash;
+		if (tap_quick() && g->n_tok > 1000)
+			continue;
 		for (int set = 0; hash == g->hash && (k = llm_kernels_at(set)) != NULL; set++)
-			hash = logits_hash(g, k);
+			if (!tap_quick() || llm_kernels_at(set + 1) == NULL)
+				hash = logits_hash(g, k);
 		tap_ok(hash == g->hash,
 		    "%s %s%s%s, %d tokens: the logits are those of numeric version 1 (%016llx)",
 		    g->shape, g->type, g->rope_factor > 0 ? ", scaled rope" : "",

@@ -239,6 +239,8 @@ test_set(const struct llm_kernels *k, enum llm_dtype type, bool precise, uint64_
 		/* Few tokens with every number of columns, of plain and extreme data in turn. */
 		int step = n_tok[i] <= 3 ? 1 : n_tok[i] <= 9 ? 3 : 5;
 		for (int c = i % step; c < N_COLUMNS; c += step) {
+			if (tap_quick() && (c + i) % 3 != 0)
+				continue;
 			int n_row = 1 + (int)(test_random(state) % MAX_ROW);
 			struct llm_product shape = {
 			    .type = type, .n_row = n_row, .n_col = columns(info, c)};

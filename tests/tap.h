@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int tap_count, tap_failed;
 
@@ -30,6 +31,13 @@ tap_report(bool good, const char *file, int line, const char *fmt, ...)
 	}
 	fflush(stdout);
 	return good;
+}
+
+/* Is a part of the shapes enough?  Under an emulator all of them take minutes. */
+__attribute__((unused)) static bool
+tap_quick(void)
+{
+	return getenv("LLM_TEST_QUICK") != NULL;
 }
 
 /* One skipped test, with the reason: counted and shown by the runner. */

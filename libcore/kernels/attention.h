@@ -76,5 +76,6 @@ enum {
 extern const struct llm_attention_kernels llm_attention_generic;
 extern const struct llm_attention_kernels llm_attention_avx2;
 extern const struct llm_attention_kernels llm_attention_avx512;
+extern const struct llm_attention_kernels llm_attention_neon;
 
 #endif
