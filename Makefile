@@ -69,7 +69,6 @@ $(BUILD)/%.a: $(BUILD)/.sources
 # Kernels want every loop unrolled, but for sanitizers, under which that takes minutes to compile.
 FAST	= $(if $(SAN),-O1,-O3)
 $(BUILD)/libcore/kernels/x86/avx2/%.o: ISA = -mavx2 -mfma -mf16c $(FAST)
-$(BUILD)/libcore/kernels/x86/avxvnni/%.o: ISA = -mavx2 -mfma -mf16c -mavxvnni $(FAST)
 $(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c $(FAST)
 $(BUILD)/libcore/kernels/arm/neon/%.o: ISA = $(FAST)
 $(BUILD)/libcore/kernels/arm/dotprod/%.o: ISA = -march=armv8.2-a+dotprod $(FAST)
@@ -83,7 +82,7 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 # Sources of one program alone are named after it: bin/chat_*.c are llm-chat's.
 own	= $(call obj,$(wildcard bin/$(patsubst llm-%,%,$(1))_*.c))
 $(foreach p,$(PROGRAMS),$(eval $(BINDIR)/$(p): $(call own,$(p))))
-$(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(BUILD)/embed.a $(GENERATE)
+$(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(BUILD)/embed.a $(BUILD)/kvstore.a $(GENERATE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(if $(filter llm-chat,$(@F)),-ledit) $(LIBS)
 $(BINDIR)/llm-chat: $(call obj,$(CHAT_C))

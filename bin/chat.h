@@ -7,16 +7,25 @@
 #ifndef LLM_CHAT_H
 #define LLM_CHAT_H
 
+#include "bin/tool_prefix.h"
 #include "bin/tool_run.h"
 #include "generate/generate.h"
 #include "tokenize/template.h"
 
 #include <time.h>
 
+/* How much of a prompt is kept for other calls. */
+enum chat_scope {
+	CHAT_KEEP_ALL,
+	CHAT_KEEP_PROMPT, /* what stands before the data */
+	CHAT_KEEP_SYSTEM, /* what stands before the user's first word */
+};
+
 /* What the program's own options say. */
 struct chat_options {
 	const char *system, *template, *date;
 	int n_max; /* tokens of an answer; < 0: no limit */
+	enum chat_scope scope;
 };
 
 /* All fields private to chat_turn.c, but engine and generate, read-only. */
@@ -29,6 +38,8 @@ struct chat {
 	llm_token end;               /* the token after an answer, or -1 */
 	struct llm_message *message; /* texts and ids are owned */
 	size_t n, cap;
+	struct tool_prefix prefix;
+	struct llm_ids prompt; /* of the last turn */
 	struct llm_ids answer; /* ids of the answer that grows */
 	size_t newlines;       /* at its end, held back */
 	struct timespec begin,
@@ -54,6 +65,11 @@ size_t chat_count(struct chat *c, const char *text, size_t n);
  */
 int chat_ask(enum llm_generate_stop *stop, struct chat *c, const char *text, size_t n,
     bool (*cancel)(void *context), struct llm_err *err);
+/*
+ * chat_keep - standard output is closed, and of the last turn's prompt what the options say is kept; prompt is
+ * the text that its data follows, where there are data.
+ */
+void chat_keep(struct chat *c, const char *prompt);
 /* One line on stderr where the answer was cut; returns whether it was. */
 bool chat_tell_cut(const struct chat *c, enum llm_generate_stop stop);
 

@@ -45,6 +45,8 @@ chat_close(struct chat *c)
 		drop_last(c);
 	free(c->message);
 	llm_ids_free(&c->answer);
+	llm_ids_free(&c->prompt);
+	tool_prefix_close(&c->prefix);
 	llm_generate_free(c->generate);
 	llm_template_close(c->template);
 	tool_engine_close(&c->engine);
@@ -95,6 +97,33 @@ encode(struct llm_ids *ids, const struct chat *c)
 	    llm_prompt_encode(ids, &p, c->engine.tokenizer, &err) < 0)
 		tool_die(&err);
 	llm_prompt_free(&p);
+}
+
+/* The beginning that the last turn's prompt would have with this text in place of the user's. */
+static size_t
+shared(struct chat *c, const char *text)
+{
+	struct llm_ids ids = {0};
+	size_t n = 0;
+	push_text(c, LLM_ROLE_USER, text, strlen(text));
+	encode(&ids, c);
+	drop_last(c);
+	while (n < ids.n && n < c->prompt.n && ids.v[n] == c->prompt.v[n])
+		n++;
+	llm_ids_free(&ids);
+	return n;
+}
+
+void
+chat_keep(struct chat *c, const char *prompt)
+{
+	size_t n = c->prompt.n;
+	tool_close();
+	if (c->options->scope != CHAT_KEEP_ALL) {
+		chat_reset(c);
+		n = shared(c, c->options->scope == CHAT_KEEP_PROMPT ? prompt : "");
+	}
+	tool_prefix_keep(&c->prefix, c->generate, c->prompt.v, n);
 }
 
 size_t
@@ -214,15 +243,18 @@ int
 chat_ask(enum llm_generate_stop *stop, struct chat *c, const char *text, size_t n,
     bool (*cancel)(void *context), struct llm_err *err)
 {
-	struct llm_ids prompt = {0};
 	int r;
 	push_text(c, LLM_ROLE_USER, text, n);
-	encode(&prompt, c);
+	c->prompt.n = 0;
+	encode(&c->prompt, c);
 	c->answer.n = c->newlines = 0;
-	r = llm_generate_check(c->generate, prompt.n, err);
-	if (r >= 0)
-		r = run(stop, c, &prompt, cancel, err);
-	llm_ids_free(&prompt);
+	r = llm_generate_check(c->generate, c->prompt.n, err);
+	if (r >= 0) {
+		if (c->prefix.engine == NULL)
+			tool_prefix_load(
+			    &c->prefix, &c->engine, c->generate, c->prompt.v, c->prompt.n);
+		r = run(stop, c, &c->prompt, cancel, err);
+	}
 	if (r >= 0)
 		keep_answer(c, *stop);
 	else if (r == LLM_ETOOLONG)

@@ -13,6 +13,19 @@
 #include <unistd.h>
 
 static struct chat_options chat_options = {.n_max = -1};
+
+static int
+scope_take(const char *arg, void *context)
+{
+	static const char *const names[] = {"all", "prompt", "system"};
+	for (int i = 0; i < 3; i++)
+		if (strcmp(arg, names[i]) == 0) {
+			*(enum chat_scope *)context = (enum chat_scope)i;
+			return 0;
+		}
+	return -1;
+}
+
 static const char *prompt_file;
 
 static const struct tool_option options[] = {
@@ -46,6 +59,12 @@ static const struct tool_option options[] = {
 	.help = "today's date, where the template writes one (26 Jul 2024)",
 	.kind = TOOL_STRING,
 	.dest = &chat_options.date},
+    {.name = "cache",
+	.metavar = "all|prompt|system",
+	.help = "keep the beginning of the prompt this far for later calls (all)",
+	.kind = TOOL_EACH,
+	.dest = &chat_options.scope,
+	.each = scope_take},
     {0},
 };
 
@@ -53,7 +72,7 @@ static const struct tool tool = {.name = "llm-chat",
     .operands = "[prompt ...]",
     .purpose = "Ask a model about a text, or converse with it.",
     .options = options,
-    .more = {tool_run_options, tool_sampling_options}};
+    .more = {tool_run_options, tool_prefix_options, tool_sampling_options}};
 
 /* Appends text to *all, after sep where something stands there. */
 static void
@@ -135,6 +154,7 @@ main(int argc, char **argv)
 	else
 		status = take_one_turn(&chat, prompt == NULL ? "" : prompt,
 		    data == NULL ? "" : data, data == NULL ? 0 : chomp(data, n));
+	chat_keep(&chat, prompt == NULL ? "" : prompt);
 	chat_close(&chat);
 	free(prompt);
 	free(data);

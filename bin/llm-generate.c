@@ -5,6 +5,7 @@
  */
 #include "bin/tool.h"
 #include "bin/tool_ids.h"
+#include "bin/tool_prefix.h"
 #include "bin/tool_run.h"
 #include "bin/tool_sampling.h"
 #include "generate/generate.h"
@@ -48,7 +49,7 @@ static const struct tool tool = {.name = "llm-generate",
     .operands = "[file]",
     .purpose = "Continue text from a file or standard input.",
     .options = options,
-    .more = {tool_run_options, tool_sampling_options}};
+    .more = {tool_run_options, tool_prefix_options, tool_sampling_options}};
 
 /* What is kept for -j, and the clock for -v. */
 struct answer {
@@ -126,10 +127,11 @@ report(const struct answer *a, const struct llm_generate_result *r)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	tool_note("prompt %d tokens, %.1f tok/s; answer %d tokens, %.1f tok/s, %d of %d "
+	tool_note("prompt %d tokens, %d of them kept, %.1f tok/s; answer %d tokens, %.1f "
+		  "tok/s, %d of %d "
 		  "guesses right; "
 		  "stop: %s",
-	    r->n_prompt, r->n_prompt / seconds(&a->begin, &a->first), r->n_out,
+	    r->n_prompt, r->n_kept, r->n_prompt / seconds(&a->begin, &a->first), r->n_out,
 	    r->n_out / seconds(&a->first, &now), r->n_right, r->n_draft,
 	    llm_generate_stop_name(r->stop));
 }
@@ -154,6 +156,7 @@ main(int argc, char **argv)
 	struct llm_generate_result result;
 	struct llm_err err = {0};
 	struct answer answer = {0};
+	struct tool_prefix prefix;
 	int first = tool_start(&tool, argc, argv);
 	tool_operands(argc, first, 1);
 	if (json && ids_out)
@@ -180,6 +183,7 @@ main(int argc, char **argv)
 	    .progress = on_progress,
 	    .context = &answer};
 	clock_gettime(CLOCK_MONOTONIC, &answer.begin);
+	tool_prefix_load(&prefix, &e, g, prompt.v, prompt.n);
 	if (llm_generate_run(&result, g, &request, &err) < 0)
 		tool_die(&err);
 	if (json)
@@ -190,6 +194,8 @@ main(int argc, char **argv)
 	if (result.stop == LLM_GENERATE_CONTEXT)
 		tool_note("the context of %d tokens is full: the answer is cut after %d tokens",
 		    llm_generate_n_ctx(g), result.n_out);
+	tool_prefix_keep(&prefix, g, prompt.v, prompt.n);
+	tool_prefix_close(&prefix);
 	llm_generate_free(g);
 	tool_engine_close(&e);
 	llm_ids_free(&prompt);

@@ -45,7 +45,7 @@ struct tool {
 	const char *purpose;               /* one line */
 	const struct tool_option *options; /* the program's own */
 	const struct tool_option
-	    *more[3]; /* shared tables besides (running, sampling); NULL-ended */
+	    *more[4]; /* shared tables besides (running, sampling); NULL-ended */
 };
 
 /*
@@ -76,7 +76,9 @@ void tool_operands(int argc, int optind_, int max);
 void tool_write(const void *bytes, size_t n);
 void tool_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void tool_flush(void);
-/* Flushes and closes stdout, checks, and exits with status. */
+/* Flushes and closes stdout, and checks: who reads it has all, while the program still puts things away. */
+void tool_close(void);
+/* The same, and exits with status. */
 _Noreturn void tool_exit(int status);
 
 /*

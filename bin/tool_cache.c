@@ -167,24 +167,34 @@ tool_tokenizer_close(struct llm_tokenizer *t)
 	llm_tokenizer_close(t);
 }
 
+bool
+tool_ident_known(struct llm_hash *id, const struct llm_gguf *g)
+{
+	struct llm_hash stamp = llm_ident_stamp(g, false);
+	char *path = stored(g, IDENT);
+	bool known = path != NULL && llm_ident_recall(id, path, &stamp);
+	free(path);
+	if (known)
+		return true;
+	path = tool_cache("models");
+	stamp = llm_ident_stamp(g, true);
+	known = path != NULL && llm_ident_recall(id, path, &stamp);
+	free(path);
+	return known;
+}
+
 struct llm_hash
 tool_ident(const struct llm_gguf *g)
 {
 	struct llm_err err;
-	struct llm_hash id, stamp = llm_ident_stamp(g, false);
-	char *path = stored(g, IDENT);
-	bool known = path != NULL && llm_ident_recall(&id, path, &stamp);
-	free(path);
-	if (known)
+	struct llm_hash id, stamp;
+	if (tool_ident_known(&id, g))
 		return id;
-	path = tool_cache("models");
+	/* From before it is read: what is changed meanwhile is another file then. */
 	stamp = llm_ident_stamp(g, true);
-	if (path != NULL && llm_ident_recall(&id, path, &stamp)) {
-		free(path);
-		return id;
-	}
 	if (llm_ident(&id, g, 0, &err) < 0)
 		tool_die(&err);
+	char *path = tool_cache("models");
 	if (path != NULL)
 		(void)llm_ident_keep(path, &stamp, &id, 0600, NULL);
 	free(path);

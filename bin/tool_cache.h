@@ -28,6 +28,8 @@ void tool_tokenizer_close(struct llm_tokenizer *t);
 
 /* tool_ident - the identity of g (libcore/ident.h): kept, or found out, which takes a while, and kept.  Dies. */
 struct llm_hash tool_ident(const struct llm_gguf *g);
+/* The same where it is kept already; else false. */
+bool tool_ident_known(struct llm_hash *id, const struct llm_gguf *g);
 
 /* tool_keep - leave both beside the files of g, as `llm-model' does for what it installs.  Dies. */
 void tool_keep(const struct llm_gguf *g);

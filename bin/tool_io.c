@@ -95,13 +95,23 @@ tool_flush(void)
 }
 
 void
-tool_exit(int status)
+tool_close(void)
 {
+	static bool closed;
+	if (closed)
+		return;
 	if (ferror(stdout))
 		stdout_die(EIO);
 	tool_flush();
+	closed = true;
 	if (fclose(stdout) != 0)
 		stdout_die(errno);
+}
+
+void
+tool_exit(int status)
+{
+	tool_close();
 	exit(status);
 }
 

@@ -41,6 +41,27 @@ llm_generate_n_ctx(const struct llm_generate *g)
 	return g->seq->n_ctx;
 }
 
+struct llm_seq *
+llm_generate_seq(struct llm_generate *g)
+{
+	return g->seq;
+}
+
+int
+llm_generate_warm(struct llm_generate *g, const llm_token *ids, struct llm_err *err)
+{
+	size_t n = (size_t)g->seq->n_pos;
+	g->done.n = 0;
+	if (llm_ids_reserve(&g->done, n, err) < 0) {
+		llm_seq_truncate(g->seq, 0);
+		return LLM_ENOMEM;
+	}
+	if (n > 0)
+		memcpy(g->done.v, ids, n * sizeof *ids);
+	g->done.n = n;
+	return 0;
+}
+
 int
 llm_generate_check(const struct llm_generate *g, size_t n_prompt, struct llm_err *err)
 {

@@ -68,6 +68,14 @@ int llm_generate_check(const struct llm_generate *g, size_t n_prompt, struct llm
 int llm_generate_run(struct llm_generate_result *out, struct llm_generate *g,
     const struct llm_generate_request *request, struct llm_err *err);
 
+/*
+ * llm_generate_seq - the sequence, for what keeps computed tokens elsewhere (kvstore).
+ * llm_generate_warm - after positions were put into an empty one: that they are those of ids[0..seq->n_pos).
+ * LLM_ENOMEM, and the sequence is empty.
+ */
+struct llm_seq *llm_generate_seq(struct llm_generate *g);
+int llm_generate_warm(struct llm_generate *g, const llm_token *ids, struct llm_err *err);
+
 /* "end", "string", "limit", "context", "cancel". */
 const char *llm_generate_stop_name(enum llm_generate_stop stop);
 

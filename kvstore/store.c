@@ -20,6 +20,7 @@ struct llm_kvstore {
 	uint64_t budget;
 	char *dir;
 	int dir_fd;
+	int n_loaded; /* positions that load has read, and found whole */
 };
 
 /* The directories of a path that are not there yet, each as private as the store. */
@@ -113,19 +114,22 @@ touch(const struct llm_kvstore *s, const char *name)
 	(void)utimensat(s->dir_fd, name, NULL, AT_SYMLINK_NOFOLLOW);
 }
 
-/* The page's keys and values into the sequence's page k; how many of its tokens are ids[0..n). */
+/* The page's keys and values into the sequence's page k; how many of its tokens are ids[0..n).  A file that is
+ * damaged goes away, so that it is written anew. */
 static int
 take(const struct llm_kvstore *s, struct llm_seq *seq, int k, const char *name,
     const struct llm_kvpage *wanted, const llm_token *ids, int n)
 {
 	struct llm_kvpage page;
 	struct llm_err err;
-	if (llm_seq_reserve(seq, k * LLM_KV_PAGE + n, &err) < 0 ||
-	    !llm_kvpage_read(
-		&page, llm_seq_page(seq, k), llm_seq_page_bytes(seq), s->dir_fd, name) ||
-	    !key_equal(&page.key, &wanted->key))
+	if (llm_seq_reserve(seq, k * LLM_KV_PAGE + n, &err) < 0)
 		return 0;
-	int same = agreeing(&page, ids, n);
+	if (!llm_kvpage_read(
+		&page, llm_seq_page(seq, k), llm_seq_page_bytes(seq), s->dir_fd, name)) {
+		(void)unlinkat(s->dir_fd, name, 0);
+		return 0;
+	}
+	int same = key_equal(&page.key, &wanted->key) ? agreeing(&page, ids, n) : 0;
 	if (same > 0)
 		llm_seq_extend(seq, k * LLM_KV_PAGE + same);
 	return same;
@@ -179,8 +183,8 @@ look(void *arg, const char *name, const struct llm_kvpage *page)
 	snprintf(b->name, sizeof b->name, "%s", name);
 }
 
-int
-llm_kvstore_load(struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int n_ids)
+static int
+load(const struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int n_ids)
 {
 	struct llm_hash before = {{0}};
 	struct llm_kvpage page;
@@ -210,6 +214,12 @@ llm_kvstore_load(struct llm_kvstore *s, struct llm_seq *seq, const llm_token *id
 	return seq->n_pos;
 }
 
+int
+llm_kvstore_load(struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int n_ids)
+{
+	return s->n_loaded = load(s, seq, ids, n_ids);
+}
+
 /* Followers that a new page holds all of go away. */
 struct outdated {
 	const struct llm_kvstore *store;
@@ -225,14 +235,21 @@ drop_outdated(void *arg, const char *name, const struct llm_kvpage *page)
 		(void)unlinkat(o->store->dir_fd, name, 0);
 }
 
-/* Whether a page with the beginning of this one, or all of it, is there already. */
+/* Whether a page with the beginning of this one, or all of it, is there already, and whole: data is room to
+ * look at one that load has not. */
 static bool
-there(const struct llm_kvstore *s, const struct llm_kvpage *page)
+there(const struct llm_kvstore *s, const struct llm_kvpage *page, bool known, void *data,
+    size_t n_bytes)
 {
 	struct best best = {.ids = page->token, .n = page->n_tok};
+	struct llm_kvpage found;
 	followers(s, &page->key.before, look, &best);
 	if (best.same < page->n_tok)
 		return false;
+	if (!known && !llm_kvpage_read(&found, data, n_bytes, s->dir_fd, best.name)) {
+		(void)unlinkat(s->dir_fd, best.name, 0);
+		return false;
+	}
 	touch(s, best.name);
 	return true;
 }
@@ -288,7 +305,9 @@ llm_kvstore_save(struct llm_kvstore *s, const struct llm_seq *seq, const llm_tok
 		int left = n_ids - k * LLM_KV_PAGE, n = left < LLM_KV_PAGE ? left : LLM_KV_PAGE;
 		page_of(&page, s, &before, ids + k * LLM_KV_PAGE, n);
 		before = llm_kvpage_hash(&page);
-		if (n < LLM_KVSTORE_LEAST || there(s, &page))
+		/* Of a prompt the last token is never loaded. */
+		bool known = k * LLM_KV_PAGE + n <= s->n_loaded + 1;
+		if (n < LLM_KVSTORE_LEAST || there(s, &page, known, data, n_bytes))
 			continue;
 		if (room < file)
 			break;
