@@ -23,6 +23,7 @@ struct llm_seq {
 	int n_head_kv;         /* private */
 	int n_ctx;             /* read-only: positions it may ever hold */
 	int run;               /* private: where its rows begin in the pass under way */
+	int failed; /* read-only: not 0 where its last pass met a value that is not finite */
 	int n_shared; /* read-only: its first pages, which are another sequence's: never written */
 	const struct llm_seq *from; /* private: that sequence */
 	int n_same; /* private: positions that are known to hold what from holds */

@@ -20,102 +20,8 @@ enum {
 	DEFAULT_ROWS = 512,
 	MAX_ROWS = 16384,
 	ROW_GRAIN = 4,      /* rows a chunk of row-wise work */
-	UNIT = 8,           /* rows of a matrix that kernels take together */
-	PANEL_UNITS = 4,    /* and that a panel of many tokens unpacks: 32 rows */
 	FINITE_UNIT = 8192, /* logits looked through at once */
-	FEW_TOKENS = 8,     /* up to so many, a product is read, not multiplied */
-	CHUNK_BYTES =
-	    32 * 1024, /* least a thread claims then: beside it, claiming costs nothing */
 };
-
-/* Inputs of products. */
-
-static void
-input_want(struct llm_pass *p, struct llm_input *in, const struct llm_matrix *w)
-{
-	enum llm_act_kind kind = llm_dtype_info(w->type)->act;
-	in->want[p->params.precise ? LLM_ACT_F32 : kind] = true;
-}
-
-/* Lays out n_tok vectors x [n_tok][n_col] in each kind wanted. */
-static void
-input_init(struct llm_pass *p, struct llm_input *in, const float *x, int n_col, int n_tok)
-{
-	for (int kind = 0; kind < 3; kind++)
-		if (in->want[kind])
-			llm_act_init(&in->act[kind], p->scratch.act[kind],
-			    (enum llm_act_kind)kind, n_col, n_tok, x, (size_t)n_col);
-}
-
-void
-llm_input_fill(struct llm_pass *p, struct llm_input *in, int t0, int t1)
-{
-	for (int kind = LLM_ACT_Q32; kind <= LLM_ACT_Q256; kind++)
-		if (in->want[kind] && !p->kernels->product->quantize(&in->act[kind], t0, t1))
-			atomic_store_explicit(&p->not_finite, true, memory_order_relaxed);
-}
-
-/* Products of one input with one to three matrices, as one region. */
-
-struct products {
-	struct llm_pass *p;
-	struct llm_product product[3];
-	int unit0[4]; /* units of 8 rows before each, and in all */
-	int n;
-};
-
-static void
-products_work(void *arg, int begin, int end, int thread)
-{
-	const struct products *a = arg;
-	void *scratch = llm_pass_scratch(a->p, thread);
-	for (int i = 0; i < a->n; i++) {
-		int b = begin > a->unit0[i] ? begin : a->unit0[i];
-		int e = end < a->unit0[i + 1] ? end : a->unit0[i + 1];
-		if (b >= e)
-			continue;
-		const struct llm_product *product = &a->product[i];
-		int row1 = (e - a->unit0[i]) * UNIT;
-		a->p->kernels->product->run(product, (b - a->unit0[i]) * UNIT,
-		    row1 < product->n_row ? row1 : product->n_row, scratch);
-	}
-}
-
-static void
-products_add(
-    struct products *a, const struct llm_input *in, const struct llm_matrix *w, float *y)
-{
-	enum llm_act_kind kind =
-	    a->p->params.precise ? LLM_ACT_F32 : llm_dtype_info(w->type)->act;
-	a->product[a->n] = (struct llm_product){
-	    .w = w->data,
-	    .type = w->type,
-	    .n_row = w->n_row,
-	    .n_col = w->n_col,
-	    .x = &in->act[kind],
-	    .y = y,
-	    .y_stride = (size_t)w->n_row,
-	};
-	a->unit0[a->n + 1] = a->unit0[a->n] + (w->n_row + UNIT - 1) / UNIT;
-	a->n++;
-}
-
-/* All matrix products of the pass come through here: where several hosts would exchange outputs. */
-static void
-products_run(struct products *a, int n_tok)
-{
-	const struct llm_product *first = &a->product[0];
-	size_t unit_bytes = UNIT * llm_dtype_row_bytes(first->type, first->n_col);
-	int grain = PANEL_UNITS;
-	if (n_tok <= FEW_TOKENS && unit_bytes < CHUNK_BYTES)
-		grain = (int)(CHUNK_BYTES / unit_bytes);
-	/* Several tokens may go by panels, which want whole ones. */
-	if (n_tok > 1)
-		grain = (grain + PANEL_UNITS - 1) / PANEL_UNITS * PANEL_UNITS;
-	else if (unit_bytes >= CHUNK_BYTES)
-		grain = 1;
-	llm_pool_run(a->p->pool, products_work, a, a->unit0[a->n], grain);
-}
 
 /* Row-wise work. */
 
@@ -224,8 +130,43 @@ norm(struct llm_pass *p, const float *g, bool add, struct llm_input *in, int n_r
 {
 	struct rows a = {.p = p, .g = g, .add = add, .in = in};
 	llm_phase_enter(&p->phases, LLM_PHASE_PREPARE);
-	input_init(p, in, p->scratch.norm, p->model->config.n_embd, n_row);
+	llm_input_init(p, in, p->scratch.norm, p->model->config.n_embd, n_row);
 	llm_pool_run(p->pool, norm_work, &a, n_row, ROW_GRAIN);
+}
+
+/* Sequences that met a value that is not finite. */
+
+int
+llm_pass_failure(const struct llm_pass *p, const struct llm_seq *s, struct llm_err *err)
+{
+	const char *path = llm_gguf_path(p->model->gguf);
+	int n_layer = p->model->config.n_layer;
+	if (s->failed == 0)
+		return 0;
+	if (s->failed > n_layer)
+		return llm_err_set(err, LLM_ENOTFINITE, "%s: %s are not finite numbers", path,
+		    s->failed == n_layer + 1 ? "the activations before the output"
+					     : "the logits");
+	return llm_err_set(err, LLM_ENOTFINITE,
+	    "%s: the activations of layer %d are not finite numbers", path, s->failed - 1);
+}
+
+/* The sequences of the rows marked in this stage (a layer, or past them) fail; true when none is left. */
+static bool
+failed_take(struct llm_pass *p, int stage, int n_row)
+{
+	if (!atomic_load_explicit(&p->not_finite, memory_order_relaxed))
+		return false;
+	for (int i = 0; i < n_row; i++) {
+		struct llm_seq *seq = p->row[i].seq;
+		if (!atomic_load_explicit(&p->bad[i], memory_order_relaxed))
+			continue;
+		atomic_store_explicit(&p->bad[i], false, memory_order_relaxed);
+		p->n_good -= seq->failed == 0;
+		seq->failed = seq->failed != 0 ? seq->failed : 1 + stage;
+	}
+	atomic_store_explicit(&p->not_finite, false, memory_order_relaxed);
+	return p->n_good == 0;
 }
 
 /* Layers. */
@@ -265,125 +206,111 @@ layer_run(struct llm_pass *p, int layer, int n_row)
 
 	/* Attention: x += Wo attend(rope(Wq norm(x)), rope(Wk norm(x)), Wv norm(x)) */
 	struct llm_input in = {0};
-	input_want(p, &in, &w->q);
-	input_want(p, &in, &w->k);
-	input_want(p, &in, &w->v);
+	llm_input_want(p, &in, &w->q);
+	llm_input_want(p, &in, &w->k);
+	llm_input_want(p, &in, &w->v);
 	norm(p, w->attn_norm, layer > 0, &in, n_row);
 	if (p->params.tap != NULL)
 		p->params.tap(p->params.tap_context, layer - 1, s->x, n_row);
 	llm_phase_enter(&p->phases, LLM_PHASE_QKV);
-	struct products qkv = {.p = p};
-	products_add(&qkv, &in, &w->q, s->q); /* [n_row][n_head * d_head] */
-	products_add(&qkv, &in, &w->k, s->k); /* [n_row][n_head_kv * d_head] */
-	products_add(&qkv, &in, &w->v, s->v);
-	products_run(&qkv, n_row);
+	struct llm_products qkv = {.p = p};
+	llm_products_add(&qkv, &in, &w->q, s->q); /* [n_row][n_head * d_head] */
+	llm_products_add(&qkv, &in, &w->k, s->k); /* [n_row][n_head_kv * d_head] */
+	llm_products_add(&qkv, &in, &w->v, s->v);
+	llm_products_run(&qkv, n_row);
 
 	/* Only what leads to wanted logits goes on past the last layer's keys and values. */
 	int n_live = live_mark(p, n_row, layer < c->n_layer - 1);
 	struct rows rotate = {.p = p, .layer = layer};
 	llm_phase_enter(&p->phases, LLM_PHASE_ROTATE);
 	llm_pool_run(p->pool, rotate_work, &rotate, n_row, ROW_GRAIN);
+	if (n_live < n_row)
+		failed_take(p, layer, n_row); /* rows are numbered anew */
 	live_keep(p, n_row);
 	if (n_live == 0)
 		return 0;
 
 	llm_phase_enter(&p->phases, LLM_PHASE_ATTEND);
 	struct llm_input att = {0};
-	input_want(p, &att, &w->o);
-	input_init(p, &att, s->q, c->n_head * c->d_head, n_live);
+	llm_input_want(p, &att, &w->o);
+	llm_input_init(p, &att, s->q, c->n_head * c->d_head, n_live);
 	llm_attend(p, layer, p->row, n_live, &att);
 	llm_phase_enter(&p->phases, LLM_PHASE_OUT);
-	struct products o = {.p = p};
-	products_add(&o, &att, &w->o, s->delta);
-	products_run(&o, n_live);
+	struct llm_products o = {.p = p};
+	llm_products_add(&o, &att, &w->o, s->delta);
+	llm_products_run(&o, n_live);
 
 	/* Feed-forward: x += Wdown(swiglu(Wgate norm(x), Wup norm(x))) */
 	struct llm_input ff = {0};
-	input_want(p, &ff, &w->gate);
-	input_want(p, &ff, &w->up);
+	llm_input_want(p, &ff, &w->gate);
+	llm_input_want(p, &ff, &w->up);
 	norm(p, w->ffn_norm, true, &ff, n_live);
 	llm_phase_enter(&p->phases, LLM_PHASE_GATE_UP);
-	struct products gate_up = {.p = p};
-	products_add(&gate_up, &ff, &w->gate, s->gate); /* [n_live][n_ff] */
-	products_add(&gate_up, &ff, &w->up, s->up);
-	products_run(&gate_up, n_live);
+	struct llm_products gate_up = {.p = p};
+	llm_products_add(&gate_up, &ff, &w->gate, s->gate); /* [n_live][n_ff] */
+	llm_products_add(&gate_up, &ff, &w->up, s->up);
+	llm_products_run(&gate_up, n_live);
 
 	llm_phase_enter(&p->phases, LLM_PHASE_PREPARE);
 	struct llm_input hidden = {0};
-	input_want(p, &hidden, &w->down);
-	input_init(p, &hidden, s->gate, c->n_ff, n_live);
+	llm_input_want(p, &hidden, &w->down);
+	llm_input_init(p, &hidden, s->gate, c->n_ff, n_live);
 	struct rows activate = {.p = p, .in = &hidden};
 	llm_pool_run(p->pool, activate_work, &activate, n_live, ROW_GRAIN);
 	llm_phase_enter(&p->phases, LLM_PHASE_DOWN);
-	struct products down = {.p = p};
-	products_add(&down, &hidden, &w->down, s->delta);
-	products_run(&down, n_live);
+	struct llm_products down = {.p = p};
+	llm_products_add(&down, &hidden, &w->down, s->delta);
+	llm_products_run(&down, n_live);
 	return n_live;
-}
-
-static int
-not_finite(const struct llm_pass *p, const char *where, int layer, struct llm_err *err)
-{
-	const char *path = llm_gguf_path(p->model->gguf);
-	if (layer < 0)
-		return llm_err_set(
-		    err, LLM_ENOTFINITE, "%s: %s are not finite numbers", path, where);
-	return llm_err_set(err, LLM_ENOTFINITE, "%s: %s of layer %d are not finite numbers",
-	    path, where, layer);
 }
 
 /* Logits that are looked through for what is not finite. */
 struct finite {
 	struct llm_pass *p;
-	const float *x;
-	size_t n;
+	const float *x; /* [n_row][n] */
+	int n, n_unit;  /* of a row */
 };
 
-/* Units of FINITE_UNIT logits. */
+/* Units of FINITE_UNIT logits of a row. */
 static void
 finite_work(void *arg, int begin, int end, int thread)
 {
 	const struct finite *a = arg;
-	size_t from = (size_t)begin * FINITE_UNIT, to = (size_t)end * FINITE_UNIT;
-	uint32_t bad = 0;
 	(void)thread;
-	for (size_t i = from; i < to && i < a->n; i++) {
-		uint32_t bits;
-		memcpy(&bits, &a->x[i], sizeof bits);
-		bad |= (bits & 0x7f800000u) == 0x7f800000u;
+	for (int i = begin; i < end; i++) {
+		int row = i / a->n_unit, from = i % a->n_unit * FINITE_UNIT;
+		int n = a->n - from < FINITE_UNIT ? a->n - from : FINITE_UNIT;
+		llm_row_check(a->p, a->x + (size_t)row * (size_t)a->n + from, n, row);
 	}
-	if (bad != 0)
-		atomic_store_explicit(&a->p->not_finite, true, memory_order_relaxed);
 }
 
 /* Logits of n_row live rows. */
-static int
-output_run(struct llm_pass *p, float *logits, int n_row, struct llm_err *err)
+static void
+output_run(struct llm_pass *p, float *logits, int n_row)
 {
 	const struct llm_weights *w = &p->model->weights;
 	const struct llm_config *c = &p->model->config;
 	struct llm_input in = {0};
-	input_want(p, &in, &w->output);
+	llm_input_want(p, &in, &w->output);
 	norm(p, w->output_norm, true, &in, n_row);
 	if (p->params.tap != NULL)
 		p->params.tap(p->params.tap_context, c->n_layer - 1, p->scratch.x, n_row);
-	if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
-		return not_finite(p, "the activations before the output", -1, err);
+	if (failed_take(p, c->n_layer, n_row))
+		return;
 	if (p->hidden != NULL) {
 		memcpy(p->hidden, p->scratch.norm,
 		    (size_t)n_row * (size_t)c->n_embd * sizeof *p->hidden);
-		return 0;
+		return;
 	}
 	llm_phase_enter(&p->phases, LLM_PHASE_HEAD);
-	struct products out = {.p = p};
-	products_add(&out, &in, &w->output, logits); /* [n_row][n_vocab] */
-	products_run(&out, n_row);
+	struct llm_products out = {.p = p};
+	llm_products_add(&out, &in, &w->output, logits); /* [n_row][n_vocab] */
+	llm_products_run(&out, n_row);
 	llm_phase_enter(&p->phases, LLM_PHASE_FINITE);
-	struct finite all = {p, logits, (size_t)n_row * (size_t)c->n_vocab};
-	llm_pool_run(p->pool, finite_work, &all, (int)((all.n - 1) / FINITE_UNIT) + 1, 1);
-	if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
-		return not_finite(p, "the logits", -1, err);
-	return 0;
+	int n_unit = (c->n_vocab - 1) / FINITE_UNIT + 1;
+	struct finite all = {.p = p, .x = logits, .n = c->n_vocab, .n_unit = n_unit};
+	llm_pool_run(p->pool, finite_work, &all, n_row * n_unit, 4);
+	failed_take(p, c->n_layer + 1, n_row);
 }
 
 /* True where row i goes on with the sequence of the row before it. */
@@ -442,9 +369,9 @@ rows_check(const struct llm_pass *p, const struct llm_row *rows, int n_row, cons
 	return 0;
 }
 
-/* The rows in p->row, from the embedding to the logits. */
-static int
-rows_run(struct llm_pass *p, int n_row, float *logits, struct llm_err *err)
+/* The rows in p->row, from the embedding to the logits, or until no sequence is left unharmed. */
+static void
+rows_run(struct llm_pass *p, int n_row, float *logits)
 {
 	struct rows embed = {.p = p};
 	llm_phase_enter(&p->phases, LLM_PHASE_EMBED);
@@ -452,10 +379,25 @@ rows_run(struct llm_pass *p, int n_row, float *logits, struct llm_err *err)
 	int n_live = n_row;
 	for (int layer = 0; layer < p->model->config.n_layer; layer++) {
 		n_live = layer_run(p, layer, n_live);
-		if (atomic_load_explicit(&p->not_finite, memory_order_relaxed))
-			return not_finite(p, "the activations", layer, err);
+		if (failed_take(p, layer, n_live))
+			return;
 	}
-	return n_live > 0 ? output_run(p, logits, n_live, err) : 0;
+	if (n_live > 0)
+		output_run(p, logits, n_live);
+}
+
+/* Where the rows of one sequence begin, it ends there; and counts as unharmed. */
+static void
+seqs_begin(struct llm_pass *p, const struct llm_row *rows, int n_row)
+{
+	p->n_good = 0;
+	for (int i = 0; i < n_row; i++) {
+		if (row_joins(rows, i))
+			continue;
+		llm_seq_truncate(rows[i].seq, rows[i].pos);
+		rows[i].seq->failed = 0;
+		p->n_good++;
+	}
 }
 
 int
@@ -467,14 +409,14 @@ llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *lo
 		return rc;
 	llm_phase_enter(&p->phases, LLM_PHASE_OTHER);
 	llm_pool_watch(p->pool);
-	for (int i = 0; i < n_row; i++)
-		if (!row_joins(rows, i))
-			llm_seq_truncate(rows[i].seq, rows[i].pos);
+	seqs_begin(p, rows, n_row);
 	memcpy(p->row, rows, (size_t)n_row * sizeof *rows);
-	atomic_store_explicit(&p->not_finite, false, memory_order_relaxed);
-	rc = rows_run(p, n_row, logits, err);
-	for (int i = 0; rc == 0 && i < n_row; i++)
-		rows[i].seq->n_pos = rows[i].pos + 1;
+	rows_run(p, n_row, logits);
+	for (int i = 0; i < n_row; i++)
+		if (rows[i].seq->failed == 0)
+			rows[i].seq->n_pos = rows[i].pos + 1;
+		else if (rc == 0)
+			rc = llm_pass_failure(p, rows[i].seq, err);
 	llm_phase_enter(&p->phases, LLM_PHASE_BETWEEN);
 	return rc;
 }
@@ -518,7 +460,9 @@ pass_allocate(struct llm_pass *p, struct llm_err *err)
 	p->freq = calloc((size_t)c->d_head / 2, sizeof *p->freq);
 	p->row = calloc((size_t)rows, sizeof *p->row);
 	p->live = calloc((size_t)rows + 1, sizeof *p->live);
-	if (p->memory == NULL || p->freq == NULL || p->row == NULL || p->live == NULL)
+	p->bad = calloc((size_t)rows, sizeof *p->bad);
+	if (p->memory == NULL || p->freq == NULL || p->row == NULL || p->live == NULL ||
+	    p->bad == NULL)
 		return llm_err_nomem(err, bytes);
 	llm_scratch_layout(&p->scratch, &bytes, p->memory, c, rows, n_thread);
 	return 0;
@@ -567,6 +511,7 @@ llm_pass_free(struct llm_pass *p)
 	free(p->freq);
 	free(p->row);
 	free(p->live);
+	free(p->bad);
 	free(p);
 }
 

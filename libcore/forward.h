@@ -62,12 +62,21 @@ struct llm_phases *llm_pass_phases(struct llm_pass *p);
 /*
  * llm_forward - compute n_row rows.
  * logits: f32 [rows that want them][n_vocab], in row order; may be NULL where none does.
- * On success each sequence's n_pos is past its last row; where the pass fails, at its first.
- * Errors: LLM_ENOTFINITE, naming the model and the layer; LLM_EDATA: a token out of range, and
- * LLM_EUSAGE: rows that cannot be, more of them than the pass was made for: nothing is changed.
+ * On success each sequence's n_pos is past its last row.
+ * LLM_ENOTFINITE, naming the model and the layer: a value is not finite; that fails only the sequences of
+ * the rows that met one: failed is set, n_pos is at the first row of this call, and their logits are
+ * of no use; the others are computed as ever.  A later call may try them again.
+ * LLM_EDATA: a token out of range, and LLM_EUSAGE: rows that cannot be, more of them than the pass was
+ * made for: nothing is changed.
  */
 int llm_forward(struct llm_pass *p, const struct llm_row *rows, int n_row, float *logits,
     struct llm_err *err);
+
+/*
+ * llm_pass_failure - what failed a sequence in the last call that had rows of it: LLM_ENOTFINITE and the
+ * message; 0 where nothing did.
+ */
+int llm_pass_failure(const struct llm_pass *p, const struct llm_seq *s, struct llm_err *err);
 
 /*
  * llm_forward_hidden - the same, but for the rows that want logits what those would be computed of, after

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * Inside of a forward pass, shared by forward.c (the layers) and attend.c (attention) alone.
+ * Inside of a forward pass, shared by forward.c (the layers), products.c (what they multiply) and
+ * attend.c (attention) alone.
  */
 #ifndef LLM_PASS_H
 #define LLM_PASS_H
@@ -25,8 +26,10 @@ struct llm_pass {
 	    *row;  /* [max_rows] rows still alive: the last layer drops those without logits */
 	int *live; /* [max_rows] index of a row among those that stay alive, or -1 */
 	struct llm_phases phases;
-	float *hidden; /* where the output's input goes instead of the output; or NULL */
-	atomic_bool not_finite; /* set by a region that met such a value */
+	float *hidden;    /* where the output's input goes instead of the output; or NULL */
+	atomic_bool *bad; /* [max_rows] a region met such a value in this row, */
+	atomic_bool not_finite; /* or in any */
+	int n_good;             /* sequences that have met none */
 };
 
 /*
@@ -38,8 +41,31 @@ struct llm_input {
 	struct llm_act act[3]; /* likewise */
 };
 
-/* Prepares tokens [t0, t1), once their vectors stand. */
+/* This weight will take the input. */
+void llm_input_want(struct llm_pass *p, struct llm_input *in, const struct llm_matrix *w);
+
+/* Lays out n_tok vectors x [n_tok][n_col] in each kind wanted. */
+void llm_input_init(
+    struct llm_pass *p, struct llm_input *in, const float *x, int n_col, int n_tok);
+
+/* Prepares tokens [t0, t1), once their vectors stand; token t is row t of the pass. */
 void llm_input_fill(struct llm_pass *p, struct llm_input *in, int t0, int t1);
+
+/* Marks a row where x [n] holds a value that is not finite. */
+void llm_row_check(struct llm_pass *p, const float *x, int n, int row);
+
+/* Products of one input with one to three matrices, as one region. */
+struct llm_products {
+	struct llm_pass *p;
+	struct llm_product product[3];
+	int unit0[4]; /* units of 8 rows before each, and in all */
+	int n;
+};
+
+/* y [n_tok][w->n_row] */
+void llm_products_add(
+    struct llm_products *a, const struct llm_input *in, const struct llm_matrix *w, float *y);
+void llm_products_run(struct llm_products *a, int n_tok);
 
 /* This thread's own scratch. */
 static inline void *

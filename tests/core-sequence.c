@@ -261,9 +261,83 @@ failed(void)
 	llm_model_close(m);
 }
 
+/* The embedding of one token is no number: who reads that token fails, and nobody else. */
+enum { POISON = 9 };
+
+static void
+token_spoil(struct mkfile *f)
+{
+	struct mkfile_tensor *t = mkfile_find(f, "token_embd.weight");
+	size_t n = t->ne[0] * t->ne[1];
+	t->type = LLM_DTYPE_F32;
+	t->values = calloc(n, sizeof *t->values);
+	for (size_t i = 0; i < n; i++)
+		t->values[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
+	t->values[POISON * t->ne[0] + 5] = NAN;
+}
+
+/* Three sequences of n rows each, the one at place poisoned in its row at; -1: none.  Logits of the last rows. */
+static int
+three(float *logits, struct llm_seq **s, struct llm_pass *p, int place, int at)
+{
+	struct llm_row rows[24];
+	int n = 0;
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < 8; k++)
+			rows[n++] = (struct llm_row){
+			    s[i], i == place && k == at ? POISON : 11 + 8 * i + k, k, k == 7};
+	return llm_forward(p, rows, n, logits, &err);
+}
+
+static void
+one_fails(int n_thread, bool precise)
+{
+	struct llm_model *m = test_model("odd", precise ? "F32" : "Q8_0", 0, token_spoil);
+	struct llm_pass *p = pass_new(m, NULL, n_thread, 24, precise);
+	size_t n = (size_t)m->config.n_vocab;
+	struct llm_seq *s[3];
+	float *want = calloc(6 * n, sizeof *want), *got = want + 3 * n;
+	bool good = true, others = true, back = true;
+	for (int i = 0; i < 3; i++)
+		s[i] = seq_new(m, p, 64, 64);
+	good = three(want, s, p, -1, 0) == 0;
+	for (int place = 0; good && place < 3; place++)
+		for (int at = precise ? 7 : 0; at < 8; at += 3) {
+			struct llm_err why = {0};
+			memset(got, 0, 3 * n * sizeof *got);
+			good = good && three(got, s, p, place, at) == LLM_ENOTFINITE;
+			for (int i = 0; i < 3; i++) {
+				if (i == place) {
+					good =
+					    good && s[i]->failed != 0 && s[i]->n_pos == 0 &&
+					    llm_pass_failure(p, s[i], &why) == LLM_ENOTFINITE &&
+					    strcmp(why.msg, err.msg) == 0;
+					continue;
+				}
+				others = others && s[i]->failed == 0 && s[i]->n_pos == 8 &&
+					 memcmp(want + (size_t)i * n, got + (size_t)i * n,
+					     n * sizeof *got) == 0;
+			}
+			back = back && three(got, s, p, -1, 0) == 0 && s[place]->failed == 0 &&
+			       memcmp(want, got, 3 * n * sizeof *got) == 0;
+		}
+	tap_ok(good, "a value that is no number fails its own sequence, %d threads%s", n_thread,
+	    precise ? ", --precise" : "");
+	tap_ok(others, "the others of the pass get the bits that they get without it");
+	tap_ok(back, "and the one that failed can be tried again");
+	for (int i = 0; i < 3; i++)
+		llm_seq_free(s[i]);
+	free(want);
+	llm_pass_free(p);
+	llm_model_close(m);
+}
+
 int
 main(void)
 {
+	one_fails(1, false);
+	one_fails(2, false);
+	one_fails(2, true);
 	far_key(0);
 	far_key(8);
 	far_bits();

@@ -1,0 +1,149 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * The products of a pass: vectors in the kinds that weights want, and the regions in which threads
+ * share the rows of one to three matrices that take the same input.
+ */
+#include "libcore/pass.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+	UNIT = 8,        /* rows of a matrix that kernels take together */
+	PANEL_UNITS = 4, /* and that a panel of many tokens unpacks: 32 rows */
+	FEW_TOKENS = 8,  /* up to so many, a product is read, not multiplied */
+	/* Of weights that are read: with less, claiming a chunk shows beside it; with more, the others
+	 * wait long for one who is held up. */
+	CHUNK_LEAST = 32 * 1024,
+	CHUNK_MOST = 512 * 1024,
+	/* The beginning of a chunk that is fetched early; from there the kernel looks ahead. */
+	AHEAD = 4096,
+	LINE = 64,
+};
+
+void
+llm_input_want(struct llm_pass *p, struct llm_input *in, const struct llm_matrix *w)
+{
+	enum llm_act_kind kind = llm_dtype_info(w->type)->act;
+	in->want[p->params.precise ? LLM_ACT_F32 : kind] = true;
+}
+
+void
+llm_input_init(struct llm_pass *p, struct llm_input *in, const float *x, int n_col, int n_tok)
+{
+	for (int kind = 0; kind < 3; kind++)
+		if (in->want[kind])
+			llm_act_init(&in->act[kind], p->scratch.act[kind],
+			    (enum llm_act_kind)kind, n_col, n_tok, x, (size_t)n_col);
+}
+
+void
+llm_row_check(struct llm_pass *p, const float *x, int n, int row)
+{
+	/* Whatever is not finite makes the sum so; large values may too, so that is looked into. */
+	if (isfinite(p->kernels->vector->sum(x, n)))
+		return;
+	for (int i = 0; i < n; i++)
+		if (!isfinite(x[i])) {
+			atomic_store_explicit(&p->bad[row], true, memory_order_relaxed);
+			atomic_store_explicit(&p->not_finite, true, memory_order_relaxed);
+			return;
+		}
+}
+
+void
+llm_input_fill(struct llm_pass *p, struct llm_input *in, int t0, int t1)
+{
+	for (int kind = LLM_ACT_Q32; kind <= LLM_ACT_Q256; kind++) {
+		struct llm_act *a = &in->act[kind];
+		if (!in->want[kind] || p->kernels->product->quantize(a, t0, t1))
+			continue;
+		for (int t = t0; t < t1; t++)
+			llm_row_check(p, a->x + (size_t)t * a->x_stride, a->n_col, t);
+	}
+}
+
+static void
+products_work(void *arg, int begin, int end, int thread)
+{
+	const struct llm_products *a = arg;
+	void *scratch = llm_pass_scratch(a->p, thread);
+	for (int i = 0; i < a->n; i++) {
+		int b = begin > a->unit0[i] ? begin : a->unit0[i];
+		int e = end < a->unit0[i + 1] ? end : a->unit0[i + 1];
+		if (b >= e)
+			continue;
+		const struct llm_product *product = &a->product[i];
+		int row1 = (e - a->unit0[i]) * UNIT;
+		a->p->kernels->product->run(product, (b - a->unit0[i]) * UNIT,
+		    row1 < product->n_row ? row1 : product->n_row, scratch);
+	}
+}
+
+/* Where the weights of a unit begin comes into the second cache. */
+static void
+products_ahead(void *arg, int begin)
+{
+	const struct llm_products *a = arg;
+	int i = 0;
+	while (begin >= a->unit0[i + 1])
+		i++;
+	const struct llm_product *product = &a->product[i];
+	size_t row_bytes = llm_dtype_row_bytes(product->type, product->n_col);
+	size_t from = (size_t)(begin - a->unit0[i]) * UNIT * row_bytes;
+	size_t n = (size_t)product->n_row * row_bytes - from;
+	const char *w = (const char *)product->w + from;
+	for (size_t at = 0; at < n && at < AHEAD; at += LINE)
+		__builtin_prefetch(w + at, 0, 2);
+}
+
+void
+llm_products_add(
+    struct llm_products *a, const struct llm_input *in, const struct llm_matrix *w, float *y)
+{
+	enum llm_act_kind kind =
+	    a->p->params.precise ? LLM_ACT_F32 : llm_dtype_info(w->type)->act;
+	a->product[a->n] = (struct llm_product){
+	    .w = w->data,
+	    .type = w->type,
+	    .n_row = w->n_row,
+	    .n_col = w->n_col,
+	    .x = &in->act[kind],
+	    .y = y,
+	    .y_stride = (size_t)w->n_row,
+	};
+	a->unit0[a->n + 1] = a->unit0[a->n] + (w->n_row + UNIT - 1) / UNIT;
+	a->n++;
+}
+
+/* Bytes of a unit of these products, on average. */
+static size_t
+unit_bytes(const struct llm_products *a)
+{
+	size_t bytes = 0;
+	for (int i = 0; i < a->n; i++) {
+		const struct llm_product *p = &a->product[i];
+		bytes += (size_t)p->n_row * llm_dtype_row_bytes(p->type, p->n_col);
+	}
+	return bytes / (size_t)a->unit0[a->n] + 1;
+}
+
+/* All matrix products of the pass come through here: where several hosts would exchange outputs. */
+void
+llm_products_run(struct llm_products *a, int n_tok)
+{
+	struct llm_pool_region region = {
+	    .work = products_work, .arg = a, .n = a->unit0[a->n], .grain = PANEL_UNITS};
+	if (n_tok <= FEW_TOKENS) {
+		size_t bytes = unit_bytes(a);
+		region.grain = bytes < CHUNK_LEAST ? (int)(CHUNK_LEAST / bytes) : 1;
+		region.most = bytes < CHUNK_MOST ? (int)(CHUNK_MOST / bytes) : 1;
+		region.ahead = products_ahead;
+		/* Several tokens may go by panels, which want whole ones. */
+		if (n_tok > 1)
+			region.grain =
+			    (region.grain + PANEL_UNITS - 1) / PANEL_UNITS * PANEL_UNITS;
+	}
+	llm_pool_run_region(a->p->pool, &region);
+}
