@@ -69,6 +69,7 @@ $(BUILD)/%.a: $(BUILD)/.sources
 # Kernels want every loop unrolled, but for sanitizers, under which that takes minutes to compile.
 FAST	= $(if $(SAN),-O1,-O3)
 $(BUILD)/libcore/kernels/x86/avx2/%.o: ISA = -mavx2 -mfma -mf16c $(FAST)
+$(BUILD)/libcore/kernels/x86/avxvnni/%.o: ISA = -mavx2 -mfma -mf16c -mavxvnni $(FAST)
 $(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c $(FAST)
 $(BUILD)/libcore/kernels/arm/neon/%.o: ISA = $(FAST)
 $(BUILD)/libcore/kernels/arm/dotprod/%.o: ISA = -march=armv8.2-a+dotprod $(FAST)
