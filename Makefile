@@ -7,7 +7,8 @@
 #	make check-oracle		the tests that compare with independent Python packages
 #	make asan, make clang		everything again under ASan and UBSan, or built by clang
 #	make install uninstall		PREFIX=/usr/local DESTDIR=
-#	make deps, bench, fuzz, clean, distclean (what was fetched goes too)
+#	make bench			the table of targets and what is reached; bench-peer: llama.cpp beside
+#	make deps, fuzz, clean, distclean (what was fetched goes too)
 CC	= gcc
 BUILD	= build
 BINDIR	= bin
@@ -188,8 +189,14 @@ demo:
 	@$(BUILD_ALL) all
 	@bin/share/demo
 
-bench: all $(addprefix $(BUILD)/tests/,$(BENCHES))
-	@for b in $(filter-out all,$^); do LLM_TEST_SHARED="$$(cd ../shared/data 2>/dev/null && pwd)" $(RUN) $$b || exit; done
+# The table of targets: PARTS of it, all unless told (tests/bench/targets.tsv names them).  bench-peer adds
+# llama.cpp; bench-rates prints what the benches of single layers measure.
+BENCH_FILES = $(addprefix $(BUILD)/tests/,$(BENCHES))
+PARTS	=
+bench bench-peer bench-rates: all $(BENCH_FILES) $(BUILD)/tests/mkgguf
+	@$(MAKE) model
+	@LLM_TEST_SHARED="$$(cd ../shared/data 2>/dev/null && pwd)" $(RUN) $(if $(filter %-peer,$@),PEER=install) \
+	$(if $(filter %-rates,$@),sh -c 'for b; do $$b || exit; done' - $(filter-out %/spent,$(BENCH_FILES)),tests/bench/targets $(PARTS))
 
 # Each fuzz target for a minute, from the broken models that the tests make.
 FUZZ_SECONDS = 60
@@ -231,5 +238,5 @@ distclean: clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: all units deps model check lint again asan clang check-oracle demo bench fuzz fuzz-run install uninstall clean distclean FORCE
+.PHONY: all units deps model check lint again asan clang check-oracle demo bench bench-peer bench-rates fuzz fuzz-run install uninstall clean distclean FORCE
 .SECONDARY:

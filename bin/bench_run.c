@@ -9,7 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { FILL = 512 }; /* positions that are computed; beyond them a sequence repeats */
+enum {
+	FILL = 512, /* positions that are computed; beyond them a sequence repeats */
+	PEAKS = 3,  /* multiply peaks taken together: each takes a millisecond or two */
+};
 
 /* Longest time between two measurements of the read rate. */
 static const double AGAIN_S = 0.1;
@@ -187,7 +190,10 @@ work_add(struct work *w, const struct bench *b, int n_row)
 	work_product(w, &m->output, n_live);
 }
 
-/* Limits as they are taken within one sample: sums, and how often. */
+/*
+ * Limits as they are taken within one sample: seconds for a byte or an operation, summed, so that their
+ * mean is that of the time it took, as a sample's own is.
+ */
 struct limits {
 	double read, int8, f32;
 	int n_read, n_peak;
@@ -197,7 +203,8 @@ struct limits {
 static void
 limits_read(struct bench *b, struct limits *l)
 {
-	l->read += llm_limits_read(b->limits);
+	double rate = llm_limits_read(b->limits);
+	l->read += rate > 0 ? 1 / rate : 0;
 	l->n_read++;
 	l->last = now();
 }
@@ -205,9 +212,11 @@ limits_read(struct bench *b, struct limits *l)
 static void
 limits_peak(struct bench *b, struct limits *l)
 {
-	l->int8 += llm_limits_int8(b->limits);
-	l->f32 += llm_limits_f32(b->limits);
-	l->n_peak++;
+	for (int i = 0; i < PEAKS; i++) {
+		l->int8 += 1 / llm_limits_int8(b->limits);
+		l->f32 += 1 / llm_limits_f32(b->limits);
+		l->n_peak++;
+	}
 }
 
 static void
@@ -235,9 +244,9 @@ sample_take(struct bench *b, const struct bench_case *c, struct bench_sample *s)
 	}
 	limits_read(b, &l);
 	limits_peak(b, &l);
-	s->read = l.read / l.n_read;
-	s->int8 = l.int8 / l.n_peak;
-	s->f32 = l.f32 / l.n_peak;
+	s->read = l.read > 0 ? l.n_read / l.read : 0;
+	s->int8 = l.n_peak / l.int8;
+	s->f32 = l.n_peak / l.f32;
 	double read_s = s->read > 0 ? w.bytes / s->read : 0;
 	double multiply_s = w.int8 / s->int8 + w.f32 / s->f32;
 	s->share = (read_s > multiply_s ? read_s : multiply_s) / s->s;

@@ -20,8 +20,12 @@ enum {
 	LEAST = 16 * 1024 * 1024, /* bytes of one timing: less is over too soon */
 	TURNS = 125000,           /* of a unit of multiplying */
 	PARTS = 4,                /* units a thread: a millisecond or two in all */
+	TRY_AGAIN = 8,            /* readings after which another loop has its turn */
 	CHAINS = 12,              /* independent sums: more than latency times ports */
 };
+
+/* Of a loop's rate, how much is the last reading's. */
+static const double FOLLOW = 0.25;
 
 /* Reads n bytes, a multiple of STEP, at p. */
 typedef void (*read_loop)(const char *p, size_t n);
@@ -75,13 +79,13 @@ has_avx512(const struct llm_cpu *cpu)
 #define LOAD4(op, r, size, i)                                                             \
 	op " " #i "(%0), %%" r "0\n\t" op " " #i "+" #size "(%0), %%" r "1\n\t" op " " #i \
 	   "+2*" #size "(%0), %%" r "2\n\t" op " " #i "+3*" #size "(%0), %%" r "3\n\t"
-#define LOAD_XMM                                                            \
-	LOAD4("movups", "xmm", 16, 0)                                       \
-	LOAD4("movups", "xmm", 16, 64)                                      \
-	LOAD4("movups", "xmm", 16, 128)                                     \
-	LOAD4("movups", "xmm", 16, 192) LOAD4("movups", "xmm", 16, 256)     \
-	    LOAD4("movups", "xmm", 16, 320) LOAD4("movups", "xmm", 16, 384) \
-		LOAD4("movups", "xmm", 16, 448)
+#define LOAD_XMM                                                        \
+	LOAD4("movups", "xmm", 16, 0)                                   \
+	LOAD4("movups", "xmm", 16, 64)                                  \
+	LOAD4("movups", "xmm", 16, 128)                                 \
+	LOAD4("movups", "xmm", 16, 192)                                 \
+	LOAD4("movups", "xmm", 16, 256) LOAD4("movups", "xmm", 16, 320) \
+	    LOAD4("movups", "xmm", 16, 384) LOAD4("movups", "xmm", 16, 448)
 #define LOAD_YMM                         \
 	LOAD4("vmovups", "ymm", 32, 0)   \
 	LOAD4("vmovups", "ymm", 32, 128) \
@@ -374,7 +378,7 @@ read_work(void *arg, int begin, int end, int thread)
 	}
 }
 
-/* Bytes a second of one loop, which go into its rate where that was less. */
+/* Bytes a second of one loop, which its rate follows. */
 static double
 read_by(struct llm_limits *l, int loop)
 {
@@ -383,19 +387,16 @@ read_by(struct llm_limits *l, int loop)
 	double start = now();
 	llm_pool_run(l->pool, read_work, l, l->n_unit * l->n_round, 1);
 	double rate = (double)l->bytes * l->n_round / (now() - start);
-	if (rate > l->rate[loop])
-		l->rate[loop] = rate;
+	l->rate[loop] += (rate - l->rate[loop]) * (l->rate[loop] > 0 ? FOLLOW : 1);
 	return rate;
 }
 
-/* The fastest loop so far other than one; that one where there is no other. */
 static int
-fastest(const struct llm_limits *l, int other)
+fastest(const struct llm_limits *l)
 {
-	int best = other;
-	for (int i = 0; i < N_LOOP; i++)
-		if (i != other && l->rate[i] > (best == other ? 0 : l->rate[best]))
-			best = i;
+	int best = 0;
+	for (int i = 1; i < N_LOOP; i++)
+		best = l->rate[i] > l->rate[best] ? i : best;
 	return best;
 }
 
@@ -407,21 +408,22 @@ llm_limits_read(struct llm_limits *l)
 	if (!l->tried) {
 		memset(l->rate, 0, sizeof l->rate);
 		read_by(l, 0); /* maps the pages */
-		for (int i = 0; i < 2 * N_LOOP; i++)
-			if (loops[i % N_LOOP].here(&l->cpu))
-				read_by(l, i % N_LOOP);
-		l->tried = true;
+		l->rate[0] = 0;
 	}
-	int first = fastest(l, -1), second = fastest(l, first);
-	double a = read_by(l, first), b = read_by(l, second);
-	return a > b ? a : b;
+	int n_try = l->tried ? l->n_read++ % TRY_AGAIN == 0 : 2 * N_LOOP;
+	for (int i = 0; i < n_try; i++) {
+		l->next = (l->next + 1) % N_LOOP;
+		if (loops[l->next].here(&l->cpu))
+			read_by(l, l->next);
+	}
+	l->tried = true;
+	return read_by(l, fastest(l));
 }
 
 const char *
 llm_limits_loop(const struct llm_limits *l)
 {
-	int best = fastest(l, -1);
-	return best < 0 ? "" : loops[best].name;
+	return loops[fastest(l)].name;
 }
 
 static void

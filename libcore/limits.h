@@ -36,11 +36,12 @@ size_t llm_limits_bytes(const struct llm_limits *l);
 
 /*
  * llm_limits_read - bytes a second of reading all that was added, in order, once (a small amount:
- * several times) by each of the two loops that were fastest so far; the greater.  The first call, or
- * the first after something was added, tries all loops twice.  0 where nothing was added.
+ * several times) by the loop that is the fastest of several.  All are tried in the first call and after
+ * something was added, one now and then later, since which is the fastest may change.
+ * 0 where nothing was added.
  */
 double llm_limits_read(struct llm_limits *l);
-/* The loop that was fastest, as "zmm, prefetch 4 KB"; static string. */
+/* The loop that is the fastest, as "zmm, prefetch 4 KB"; static string. */
 const char *llm_limits_loop(const struct llm_limits *l);
 
 /*
