@@ -84,8 +84,9 @@ has_avx512(const struct llm_cpu *cpu)
 	LOAD4("movups", "xmm", 16, 64)                                  \
 	LOAD4("movups", "xmm", 16, 128)                                 \
 	LOAD4("movups", "xmm", 16, 192)                                 \
-	LOAD4("movups", "xmm", 16, 256) LOAD4("movups", "xmm", 16, 320) \
-	    LOAD4("movups", "xmm", 16, 384) LOAD4("movups", "xmm", 16, 448)
+	LOAD4("movups", "xmm", 16, 256)                                 \
+	LOAD4("movups", "xmm", 16, 320) LOAD4("movups", "xmm", 16, 384) \
+	    LOAD4("movups", "xmm", 16, 448)
 #define LOAD_YMM                         \
 	LOAD4("vmovups", "ymm", 32, 0)   \
 	LOAD4("vmovups", "ymm", 32, 128) \
@@ -261,7 +262,8 @@ struct llm_limits {
 	int n_span, cap_span, n_unit;
 	size_t bytes;
 	bool tried;              /* all loops, on what there is */
-	double rate[N_LOOP];     /* the best seen */
+	double rate[N_LOOP];     /* a running mean; 0 of what this processor does not have */
+	int next, n_read;        /* the loop tried last; readings so far */
 	read_loop loop;          /* of the region under way */
 	int n_round;             /* times that it reads all */
 	const struct peak *peak; /* likewise */
