@@ -347,6 +347,8 @@ put_cpu(void)
 	put_fact("machine", c.avx512    ? "AVX-512 VNNI"
 			    : c.avxvnni ? "AVX-VNNI"
 			    : c.avx2    ? "AVX2"
+			    : c.dotprod ? "NEON with SDOT"
+			    : c.neon    ? "NEON"
 					: "plain");
 	snprintf(threads, sizeof threads, "%d", llm_cpu_count());
 	put_fact("threads", threads);
