@@ -169,6 +169,7 @@ refuses 'a model without a template that is known' 65 'template' llm-classify -m
 "$make" --std-of token_embd=nan "$T/broken.gguf"
 refuses 'a model whose values are not finite' 65 'broken.gguf.*not finite' \
 	llm-classify -m "$T/broken.gguf" --template llama2 -l red,green "$T/lines"
+# shellcheck disable=SC2016 # sh expands
 exits 'a full disk is an error' 74 sh -c 'llm-classify -m "$1" --template llama2 -l red,green "$2" >/dev/full' sh "$T/tiny.gguf" "$T/lines"
 
 if have_model; then
