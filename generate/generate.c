@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct llm_generate {
 	struct llm_pass *pass;
@@ -126,6 +127,14 @@ prefill(struct llm_generate *g, const struct llm_generate_request *r, struct llm
 	return 1;
 }
 
+static double
+seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* Guesses that are computed but not yet chosen. */
 struct draft {
 	struct llm_lookup lookup;
@@ -157,7 +166,10 @@ draft_advance(
 	d->ids[0] = g->done.v[g->done.n] = token;
 	d->n = max > 0 ? llm_lookup_guess(&d->lookup, d->ids + 1, max, g->done.v, g->done.n + 1)
 		       : 0;
+	double start = max > 0 ? seconds() : 0;
 	rc = advance(g, d->ids, 1 + d->n, 1 + d->n, err);
+	if (max > 0)
+		llm_lookup_cost(&d->lookup, 1 + d->n, seconds() - start);
 	if (rc == LLM_ENOTFINITE && d->n > 0) {
 		/* Perhaps only for a guess that would never have been chosen. */
 		d->n = 0;
