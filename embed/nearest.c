@@ -26,7 +26,7 @@ struct list {
 };
 
 struct search {
-	const struct llm_index *ix;
+	const struct llm_corpus *ix;
 	const float *query;
 	int n_query;
 	const struct llm_nearest_params *params;
@@ -86,7 +86,7 @@ scan_dots(const struct search *s, struct list *list, size_t begin, size_t end)
 		for (int q = 0; q < s->n_query; q++) {
 			float score =
 			    s->params->vector->dot(v, s->query + (size_t)q * (size_t)d, d);
-			if (score >= list[q].floor && llm_index_has(s->ix, i) &&
+			if (score >= list[q].floor && llm_corpus_has(s->ix, i) &&
 			    !list_add(&list[q], score, i, (size_t)s->params->n_best, 0))
 				return false;
 		}
@@ -104,7 +104,7 @@ scan_product(const struct search *s, struct list *list, float *score, size_t beg
 	for (size_t i = begin; i < end; i++) {
 		const float *row = score + (i - begin) * (size_t)s->n_query;
 		for (int q = 0; q < s->n_query; q++)
-			if (row[q] >= list[q].floor && llm_index_has(s->ix, i) &&
+			if (row[q] >= list[q].floor && llm_corpus_has(s->ix, i) &&
 			    !list_add(
 				&list[q], row[q], i, (size_t)s->params->n_best, s->margin[q]))
 				return false;
@@ -136,7 +136,7 @@ work(void *arg, int begin, int end, int thread)
  * proposals and a proposal may both be off.
  */
 static float
-margin_of(const struct llm_index *ix, const float *query)
+margin_of(const struct llm_corpus *ix, const float *query)
 {
 	double sum = 0, d = ix->maker.n_embd, u = 0x1p-24;
 	for (int i = 0; i < ix->maker.n_embd; i++)
@@ -186,7 +186,7 @@ lists_new(struct search *s, int n_list)
 }
 
 int
-llm_nearest(struct llm_nearest_hit *hits, int *n_hit, const struct llm_index *ix,
+llm_nearest(struct llm_nearest_hit *hits, int *n_hit, const struct llm_corpus *ix,
     const float *queries, int n_query, const struct llm_nearest_params *params,
     struct llm_err *err)
 {

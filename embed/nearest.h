@@ -6,7 +6,7 @@
 #ifndef LLM_NEAREST_H
 #define LLM_NEAREST_H
 
-#include "embed/index.h"
+#include "embed/corpus.h"
 #include "libcore/kernels/vector.h"
 #include "libcore/pool.h"
 
@@ -29,7 +29,7 @@ struct llm_nearest_params {
  * by blocks and the same dot scores those that its rounding could have misplaced: the same answer to the
  * bit, alone or among others.  Errors: LLM_ENOMEM; LLM_ENOTFINITE where a query is not finite.
  */
-int llm_nearest(struct llm_nearest_hit *hits, int *n_hit, const struct llm_index *ix,
+int llm_nearest(struct llm_nearest_hit *hits, int *n_hit, const struct llm_corpus *ix,
     const float *queries, int n_query, const struct llm_nearest_params *params,
     struct llm_err *err);
 

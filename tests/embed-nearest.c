@@ -4,7 +4,7 @@
  * The nearest records: the same as by looking at all of them, to the bit, however many queries come at
  * once and however many threads look.
  */
-#include "embed/index_write.h"
+#include "embed/corpus_write.h"
 #include "embed/nearest.h"
 #include "libcore/kernels/kernels.h"
 #include "tests/tap.h"
@@ -29,12 +29,12 @@ uniform(void)
 
 /* Every tenth line is empty; vectors of `same` distinct values alone, so that many are equal. */
 static void
-make(struct llm_index *ix, int same)
+make(struct llm_corpus *ix, int same)
 {
-	static const struct llm_index_maker maker = {
+	static const struct llm_corpus_maker maker = {
 	    .model = "nearest", .numeric_version = 1, .n_embd = N_EMBD};
-	struct llm_index_writer *w;
-	llm_index_writer_new(&w, path, &maker, false, &err);
+	struct llm_corpus_writer *w;
+	llm_corpus_writer_new(&w, path, &maker, false, &err);
 	for (int i = 0; i < N_RECORD; i++) {
 		char text[32];
 		float v[N_EMBD];
@@ -43,22 +43,23 @@ make(struct llm_index *ix, int same)
 		for (int k = 0; k < N_EMBD; k++)
 			v[k] = uniform();
 		snprintf(text, sizeof text, i % 10 == 3 ? "" : "line %d", i);
-		if (llm_index_writer_put(&record, w, text, strlen(text), &err) == LLM_INDEX_NEW)
-			llm_index_writer_vector(w, record, v, &err);
+		if (llm_corpus_writer_put(&record, w, text, strlen(text), &err) ==
+		    LLM_CORPUS_NEW)
+			llm_corpus_writer_vector(w, record, v, &err);
 	}
-	if (llm_index_writer_commit(w, &err) < 0 || (llm_index_close(ix), 0) ||
-	    llm_index_open(ix, path, &err) < 0)
+	if (llm_corpus_writer_commit(w, &err) < 0 || (llm_corpus_close(ix), 0) ||
+	    llm_corpus_open(ix, path, &err) < 0)
 		printf("# %s\n", err.msg);
-	llm_index_writer_free(w);
+	llm_corpus_writer_free(w);
 }
 
 /* By looking at all records, in plain C. */
 static void
-look(struct llm_nearest_hit *best, const struct llm_index *ix, const float *query)
+look(struct llm_nearest_hit *best, const struct llm_corpus *ix, const float *query)
 {
 	int n = 0;
 	for (size_t i = 0; i < ix->n_record; i++) {
-		if (!llm_index_has(ix, i))
+		if (!llm_corpus_has(ix, i))
 			continue;
 		float s = llm_vector_generic.dot(ix->vector + i * N_EMBD, query, N_EMBD);
 		int at = n;
@@ -84,7 +85,7 @@ equal(const struct llm_nearest_hit *a, const struct llm_nearest_hit *b, int n)
 }
 
 static void
-same_answers(const struct llm_index *ix, const float *queries, const char *what)
+same_answers(const struct llm_corpus *ix, const float *queries, const char *what)
 {
 	static struct llm_nearest_hit wanted[N_QUERY][N_BEST], got[N_QUERY][N_BEST];
 	const struct llm_kernels *k;
@@ -114,7 +115,7 @@ same_answers(const struct llm_index *ix, const float *queries, const char *what)
 }
 
 static void
-edges(const struct llm_index *ix, const float *queries)
+edges(const struct llm_corpus *ix, const float *queries)
 {
 	struct llm_nearest_hit *hits = malloc(4 * N_RECORD * sizeof *hits);
 	float bad[N_EMBD] = {NAN};
@@ -136,7 +137,7 @@ edges(const struct llm_index *ix, const float *queries)
 int
 main(void)
 {
-	struct llm_index ix = {.n_record = 0};
+	struct llm_corpus ix = {.n_record = 0};
 	float queries[N_QUERY * N_EMBD];
 	int fd = mkstemp(path);
 	close(fd);
@@ -147,7 +148,7 @@ main(void)
 	edges(&ix, queries);
 	make(&ix, 5);
 	same_answers(&ix, queries, "vectors many of which are equal");
-	llm_index_close(&ix);
+	llm_corpus_close(&ix);
 	unlink(path);
 	return tap_done();
 }

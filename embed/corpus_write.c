@@ -1,12 +1,12 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * Writing an index; see index_write.h.  Vectors go to the file as they come, ends and texts stay in
+ * Writing an index; see corpus_write.h.  Vectors go to the file as they come, ends and texts stay in
  * memory until all vectors are known.
  */
 #define _DEFAULT_SOURCE /* flock */
-#include "embed/index_write.h"
-#include "embed/index_file.h"
+#include "embed/corpus_write.h"
+#include "embed/corpus_file.h"
 #include "libcore/newfile.h"
 #include "libcore/size.h"
 
@@ -28,9 +28,9 @@ struct slot {
 	size_t unmet;
 };
 
-struct llm_index_writer {
-	struct llm_index_maker maker;
-	struct llm_index old;
+struct llm_corpus_writer {
+	struct llm_corpus_maker maker;
+	struct llm_corpus old;
 	int old_fd; /* locked against other writers; -1: none */
 	struct llm_newfile file;
 	char *path;
@@ -46,7 +46,7 @@ struct llm_index_writer {
 };
 
 static int
-io_error(const struct llm_index_writer *w, struct llm_err *err)
+io_error(const struct llm_corpus_writer *w, struct llm_err *err)
 {
 	char name[120];
 	size_t n = strlen(w->path), cut = n > 100 ? n - 100 : 0;
@@ -55,7 +55,7 @@ io_error(const struct llm_index_writer *w, struct llm_err *err)
 }
 
 static int
-write_at(const struct llm_index_writer *w, const void *data, size_t n, size_t at,
+write_at(const struct llm_corpus_writer *w, const void *data, size_t n, size_t at,
     struct llm_err *err)
 {
 	const char *s = data;
@@ -73,20 +73,20 @@ write_at(const struct llm_index_writer *w, const void *data, size_t n, size_t at
 }
 
 static size_t
-vector_bytes(const struct llm_index_writer *w)
+vector_bytes(const struct llm_corpus_writer *w)
 {
 	return (size_t)w->maker.n_embd * sizeof(float);
 }
 
 static size_t
-vector_at(const struct llm_index_writer *w, size_t record)
+vector_at(const struct llm_corpus_writer *w, size_t record)
 {
-	return LLM_INDEX_HEAD + record * vector_bytes(w);
+	return LLM_CORPUS_HEAD + record * vector_bytes(w);
 }
 
 /* Lines that somebody chose so that they collide are slow to no one: the seed is another each time. */
 static uint64_t
-hash_of(const struct llm_index_writer *w, const char *s, size_t n)
+hash_of(const struct llm_corpus_writer *w, const char *s, size_t n)
 {
 	uint64_t h = w->seed ^ n, word;
 	for (; n >= 8; s += 8, n -= 8) {
@@ -101,14 +101,14 @@ hash_of(const struct llm_index_writer *w, const char *s, size_t n)
 }
 
 static size_t
-text_begin(const struct llm_index_writer *w, size_t record)
+text_begin(const struct llm_corpus_writer *w, size_t record)
 {
 	return record == 0 ? 0 : w->end[record - 1] & ~NO_VECTOR;
 }
 
 /* The slot of a line, or the empty one where it belongs. */
 static struct slot *
-find(const struct llm_index_writer *w, uint64_t hash, const char *s, size_t n)
+find(const struct llm_corpus_writer *w, uint64_t hash, const char *s, size_t n)
 {
 	for (size_t i = hash & (w->n_slot - 1);; i = (i + 1) & (w->n_slot - 1)) {
 		struct slot *x = &w->slot[i];
@@ -121,7 +121,7 @@ find(const struct llm_index_writer *w, uint64_t hash, const char *s, size_t n)
 }
 
 static int
-slots_grow(struct llm_index_writer *w, struct llm_err *err)
+slots_grow(struct llm_corpus_writer *w, struct llm_err *err)
 {
 	size_t n = w->n_slot == 0 ? 1024 : 2 * w->n_slot, bytes;
 	struct slot *old = w->slot, *more;
@@ -144,7 +144,7 @@ slots_grow(struct llm_index_writer *w, struct llm_err *err)
 }
 
 static int
-reserve(struct llm_index_writer *w, size_t n, struct llm_err *err)
+reserve(struct llm_corpus_writer *w, size_t n, struct llm_err *err)
 {
 	size_t want, bytes;
 	if (w->n_record == w->cap) {
@@ -176,7 +176,7 @@ reserve(struct llm_index_writer *w, size_t n, struct llm_err *err)
 
 /* Room was reserved. */
 static size_t
-append(struct llm_index_writer *w, struct slot *x, uint64_t hash, const char *text, size_t n)
+append(struct llm_corpus_writer *w, struct slot *x, uint64_t hash, const char *text, size_t n)
 {
 	size_t record = w->n_record++;
 	memcpy(w->text + w->n_text, text, n);
@@ -191,8 +191,8 @@ append(struct llm_index_writer *w, struct slot *x, uint64_t hash, const char *te
 }
 
 int
-llm_index_writer_put(
-    size_t *record, struct llm_index_writer *w, const char *text, size_t n, struct llm_err *err)
+llm_corpus_writer_put(size_t *record, struct llm_corpus_writer *w, const char *text, size_t n,
+    struct llm_err *err)
 {
 	int rc = reserve(w, n, err);
 	if (rc < 0)
@@ -203,19 +203,19 @@ llm_index_writer_put(
 	if (!is_new && x->unmet > 0) {
 		x->unmet--;
 		*record = x->record;
-		return LLM_INDEX_THERE;
+		return LLM_CORPUS_THERE;
 	}
 	*record = append(w, x, hash, text, n);
 	if (n == 0) {
 		w->end[*record] |= NO_VECTOR;
-		return LLM_INDEX_EMPTY;
+		return LLM_CORPUS_EMPTY;
 	}
-	return is_new ? LLM_INDEX_NEW : LLM_INDEX_AGAIN;
+	return is_new ? LLM_CORPUS_NEW : LLM_CORPUS_AGAIN;
 }
 
 int
-llm_index_writer_vector(
-    struct llm_index_writer *w, size_t record, const float *vector, struct llm_err *err)
+llm_corpus_writer_vector(
+    struct llm_corpus_writer *w, size_t record, const float *vector, struct llm_err *err)
 {
 	double sum = 0;
 	if (vector == NULL) {
@@ -235,21 +235,21 @@ llm_index_writer_vector(
 }
 
 size_t
-llm_index_writer_n(const struct llm_index_writer *w)
+llm_corpus_writer_n(const struct llm_corpus_writer *w)
 {
 	return w->n_record;
 }
 
 /* The old index's records, to begin with. */
 static int
-copy_old(struct llm_index_writer *w, struct llm_err *err)
+copy_old(struct llm_corpus_writer *w, struct llm_err *err)
 {
-	const struct llm_index *old = &w->old;
+	const struct llm_corpus *old = &w->old;
 	int rc;
 	for (size_t i = 0; i < old->n_record; i++) {
 		const char *text;
 		size_t n;
-		if ((rc = llm_index_text(&text, &n, old, i, err)) < 0 ||
+		if ((rc = llm_corpus_text(&text, &n, old, i, err)) < 0 ||
 		    (rc = reserve(w, n, err)) < 0)
 			return rc;
 		uint64_t hash = hash_of(w, text, n);
@@ -260,16 +260,16 @@ copy_old(struct llm_index_writer *w, struct llm_err *err)
 		w->end[i] |= old->end[i] & NO_VECTOR;
 	}
 	w->longest = old->longest;
-	return write_at(w, old->vector, old->n_record * vector_bytes(w), LLM_INDEX_HEAD, err);
+	return write_at(w, old->vector, old->n_record * vector_bytes(w), LLM_CORPUS_HEAD, err);
 }
 
 /* Opens the old index and locks it; one that was replaced while we waited is opened again. */
 static int
-lock_old(struct llm_index_writer *w, struct llm_err *err)
+lock_old(struct llm_corpus_writer *w, struct llm_err *err)
 {
 	struct stat ours, now;
 	for (;;) {
-		int rc = llm_index_open(&w->old, w->path, err);
+		int rc = llm_corpus_open(&w->old, w->path, err);
 		if (rc < 0)
 			return rc;
 		w->old_fd = open(w->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -283,22 +283,22 @@ lock_old(struct llm_index_writer *w, struct llm_err *err)
 		if (stat(w->path, &now) == 0 && now.st_ino == ours.st_ino &&
 		    now.st_dev == ours.st_dev) {
 			/* What was mapped may be what was there before. */
-			llm_index_close(&w->old);
-			return llm_index_open(&w->old, w->path, err);
+			llm_corpus_close(&w->old);
+			return llm_corpus_open(&w->old, w->path, err);
 		}
-		llm_index_close(&w->old);
+		llm_corpus_close(&w->old);
 		close(w->old_fd);
 		w->old_fd = -1;
 	}
 }
 
 static int
-begin_old(struct llm_index_writer *w, struct llm_err *err)
+begin_old(struct llm_corpus_writer *w, struct llm_err *err)
 {
 	int rc = lock_old(w, err);
 	if (rc < 0)
 		return rc;
-	const struct llm_index_maker *a = &w->old.maker, *b = &w->maker;
+	const struct llm_corpus_maker *a = &w->old.maker, *b = &w->maker;
 	if (memcmp(a->model, b->model, sizeof a->model) != 0 || a->n_embd != b->n_embd ||
 	    a->numeric_version != b->numeric_version)
 		return llm_err_set(err, LLM_EDATA,
@@ -312,10 +312,10 @@ begin_old(struct llm_index_writer *w, struct llm_err *err)
 }
 
 int
-llm_index_writer_new(struct llm_index_writer **out, const char *path,
-    const struct llm_index_maker *maker, bool adding, struct llm_err *err)
+llm_corpus_writer_new(struct llm_corpus_writer **out, const char *path,
+    const struct llm_corpus_maker *maker, bool adding, struct llm_err *err)
 {
-	struct llm_index_writer *w = calloc(1, sizeof *w);
+	struct llm_corpus_writer *w = calloc(1, sizeof *w);
 	struct stat st;
 	if (w == NULL)
 		return llm_err_nomem(err, sizeof *w);
@@ -329,7 +329,7 @@ llm_index_writer_new(struct llm_index_writer **out, const char *path,
 	if (rc >= 0 && adding)
 		rc = begin_old(w, err);
 	if (rc < 0) {
-		llm_index_writer_free(w);
+		llm_corpus_writer_free(w);
 		return rc;
 	}
 	*out = w;
@@ -338,7 +338,7 @@ llm_index_writer_new(struct llm_index_writer **out, const char *path,
 
 /* Lines equal to an earlier one get its vector. */
 static int
-write_again(struct llm_index_writer *w, struct llm_err *err)
+write_again(struct llm_corpus_writer *w, struct llm_err *err)
 {
 	size_t n = vector_bytes(w);
 	float *vector = malloc(n);
@@ -361,9 +361,9 @@ write_again(struct llm_index_writer *w, struct llm_err *err)
 }
 
 int
-llm_index_writer_commit(struct llm_index_writer *w, struct llm_err *err)
+llm_corpus_writer_commit(struct llm_corpus_writer *w, struct llm_err *err)
 {
-	struct llm_index_head h = {.version = LLM_INDEX_VERSION,
+	struct llm_corpus_head h = {.version = LLM_CORPUS_VERSION,
 	    .numeric_version = w->maker.numeric_version,
 	    .n_embd = (uint32_t)w->maker.n_embd,
 	    .pooling = (uint32_t)w->maker.pooling,
@@ -375,7 +375,7 @@ llm_index_writer_commit(struct llm_index_writer *w, struct llm_err *err)
 	int rc;
 	memcpy(h.magic, "LLMINDEX", 8);
 	memcpy(h.model, w->maker.model, sizeof h.model);
-	if (!llm_index_layout(&ends, &texts, &n_bytes, &h))
+	if (!llm_corpus_layout(&ends, &texts, &n_bytes, &h))
 		return llm_err_nomem(err, SIZE_MAX);
 	/* Vectors that are not there read as zeros, up to the last byte. */
 	if (ftruncate(w->file.fd, (off_t)n_bytes) < 0)
@@ -389,12 +389,12 @@ llm_index_writer_commit(struct llm_index_writer *w, struct llm_err *err)
 }
 
 void
-llm_index_writer_free(struct llm_index_writer *w)
+llm_corpus_writer_free(struct llm_corpus_writer *w)
 {
 	if (w == NULL)
 		return;
 	llm_newfile_drop(&w->file);
-	llm_index_close(&w->old);
+	llm_corpus_close(&w->old);
 	if (w->old_fd >= 0)
 		close(w->old_fd);
 	free(w->path);

@@ -15,8 +15,8 @@
  *	then	the texts, n_text bytes, and nothing after them
  * Integers of 8 bytes begin at a multiple of 8: after an odd number of floats stand 4 bytes of zero.
  */
-#ifndef LLM_INDEX_H
-#define LLM_INDEX_H
+#ifndef LLM_CORPUS_H
+#define LLM_CORPUS_H
 
 #include "libcore/map.h"
 
@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 /* What made the vectors; plain data. */
-struct llm_index_maker {
+struct llm_corpus_maker {
 	unsigned char model[16];
 	uint32_t numeric_version;
 	int n_embd, pooling; /* pooling: the number that the embedder has for it */
@@ -32,9 +32,9 @@ struct llm_index_maker {
 };
 
 /* All fields read-only. */
-struct llm_index {
+struct llm_corpus {
 	struct llm_map map;
-	struct llm_index_maker maker;
+	struct llm_corpus_maker maker;
 	size_t n_record;
 	float longest;       /* no vector is longer */
 	const float *vector; /* [n_record][n_embd] */
@@ -44,19 +44,19 @@ struct llm_index {
 };
 
 /*
- * llm_index_open - map path.  Errors: those of llm_map_open; LLM_EDATA where it is no index, is of
+ * llm_corpus_open - map path.  Errors: those of llm_map_open; LLM_EDATA where it is no index, is of
  * another version or is cut short.  Used by any number of threads.
  */
-int llm_index_open(struct llm_index *ix, const char *path, struct llm_err *err);
-void llm_index_close(struct llm_index *ix);
+int llm_corpus_open(struct llm_corpus *ix, const char *path, struct llm_err *err);
+void llm_corpus_close(struct llm_corpus *ix);
 
 /* The text of record i < n_record, n bytes without a newline; LLM_EDATA where the file is damaged. */
-int llm_index_text(
-    const char **text, size_t *n, const struct llm_index *ix, size_t i, struct llm_err *err);
+int llm_corpus_text(
+    const char **text, size_t *n, const struct llm_corpus *ix, size_t i, struct llm_err *err);
 
 /* Whether record i has a vector: an empty line has none. */
 static inline bool
-llm_index_has(const struct llm_index *ix, size_t i)
+llm_corpus_has(const struct llm_corpus *ix, size_t i)
 {
 	return ix->end[i] >> 63 == 0;
 }

@@ -4,7 +4,7 @@
  * The index file: what goes in comes out, a grown file adds only its new lines, and whatever goes wrong
  * the old index stays whole.
  */
-#include "embed/index_write.h"
+#include "embed/corpus_write.h"
 #include "tests/tap.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@
 
 enum { N_EMBD = 5 };
 
-static const struct llm_index_maker maker = {
+static const struct llm_corpus_maker maker = {
     .model = "a model's id 16", .numeric_version = 1, .n_embd = N_EMBD, .normalized = false};
 static char path[] = "/tmp/llm-test-index.XXXXXX";
 static struct llm_err err;
@@ -30,7 +30,7 @@ vector_of(float v[N_EMBD], const char *text)
 
 /* Puts lines that are separated by '|'; returns how many vectors were wanted, or the error. */
 static int
-put_lines(struct llm_index_writer *w, const char *lines)
+put_lines(struct llm_corpus_writer *w, const char *lines)
 {
 	int wanted = 0;
 	for (const char *s = lines, *end; *s != '\0'; s = end + 1) {
@@ -38,14 +38,14 @@ put_lines(struct llm_index_writer *w, const char *lines)
 		size_t record;
 		end = strchr(s, '|');
 		memcpy(text, s, (size_t)(end - s));
-		int rc = llm_index_writer_put(&record, w, text, strlen(text), &err);
+		int rc = llm_corpus_writer_put(&record, w, text, strlen(text), &err);
 		if (rc < 0)
 			return rc;
-		if (rc == LLM_INDEX_NEW) {
+		if (rc == LLM_CORPUS_NEW) {
 			float v[N_EMBD];
 			vector_of(v, text);
 			wanted++;
-			if ((rc = llm_index_writer_vector(
+			if ((rc = llm_corpus_writer_vector(
 				 w, record, strcmp(text, "long") == 0 ? NULL : v, &err)) < 0)
 				return rc;
 		}
@@ -56,13 +56,13 @@ put_lines(struct llm_index_writer *w, const char *lines)
 static int
 write_index(const char *lines, bool adding)
 {
-	struct llm_index_writer *w;
-	int rc = llm_index_writer_new(&w, path, &maker, adding, &err);
+	struct llm_corpus_writer *w;
+	int rc = llm_corpus_writer_new(&w, path, &maker, adding, &err);
 	if (rc < 0)
 		return rc;
 	int wanted = put_lines(w, lines);
-	rc = wanted < 0 ? wanted : llm_index_writer_commit(w, &err);
-	llm_index_writer_free(w);
+	rc = wanted < 0 ? wanted : llm_corpus_writer_commit(w, &err);
+	llm_corpus_writer_free(w);
 	return rc < 0 ? rc : wanted;
 }
 
@@ -70,9 +70,9 @@ write_index(const char *lines, bool adding)
 static bool
 holds(const char *lines)
 {
-	struct llm_index ix;
+	struct llm_corpus ix;
 	size_t i = 0;
-	bool good = llm_index_open(&ix, path, &err) == 0;
+	bool good = llm_corpus_open(&ix, path, &err) == 0;
 	if (!good)
 		return false;
 	for (const char *s = lines, *end; *s != '\0' && good; s = end + 1, i++) {
@@ -80,7 +80,7 @@ holds(const char *lines)
 		size_t n;
 		float v[N_EMBD];
 		end = strchr(s, '|');
-		good = i < ix.n_record && llm_index_text(&text, &n, &ix, i, &err) == 0 &&
+		good = i < ix.n_record && llm_corpus_text(&text, &n, &ix, i, &err) == 0 &&
 		       n == (size_t)(end - s) && memcmp(text, s, n) == 0;
 		if (!good)
 			break;
@@ -88,12 +88,12 @@ holds(const char *lines)
 		memcpy(copy, text, n);
 		vector_of(v, copy);
 		bool has = n > 0 && strcmp(copy, "long") != 0;
-		good = llm_index_has(&ix, i) == has &&
+		good = llm_corpus_has(&ix, i) == has &&
 		       (!has || memcmp(v, ix.vector + i * N_EMBD, sizeof v) == 0) &&
 		       (!has || ix.longest >= v[0]);
 	}
 	good = good && i == ix.n_record;
-	llm_index_close(&ix);
+	llm_corpus_close(&ix);
 	return good;
 }
 
@@ -120,27 +120,27 @@ lines_and_vectors(void)
 static void
 whole_or_not(void)
 {
-	struct llm_index_writer *w;
-	struct llm_index_maker other = maker;
+	struct llm_corpus_writer *w;
+	struct llm_corpus_maker other = maker;
 	float bad[N_EMBD] = {1, 2, NAN, 4, 5};
 	size_t record;
 	write_index("one|two|", false);
-	llm_index_writer_new(&w, path, &maker, true, &err);
+	llm_corpus_writer_new(&w, path, &maker, true, &err);
 	put_lines(w, "three|");
-	llm_index_writer_free(w);
+	llm_corpus_writer_free(w);
 	tap_ok(holds("one|two|"), "without a commit the old index stays as it is");
-	llm_index_writer_new(&w, path, &maker, false, &err);
-	llm_index_writer_put(&record, w, "x", 1, &err);
-	tap_ok(llm_index_writer_vector(w, record, bad, &err) == LLM_ENOTFINITE,
+	llm_corpus_writer_new(&w, path, &maker, false, &err);
+	llm_corpus_writer_put(&record, w, "x", 1, &err);
+	tap_ok(llm_corpus_writer_vector(w, record, bad, &err) == LLM_ENOTFINITE,
 	    "a vector that is not finite is refused");
-	llm_index_writer_free(w);
+	llm_corpus_writer_free(w);
 	other.model[0] = 'A';
-	tap_ok(llm_index_writer_new(&w, path, &other, true, &err) == LLM_EDATA &&
+	tap_ok(llm_corpus_writer_new(&w, path, &other, true, &err) == LLM_EDATA &&
 		   strstr(err.msg, "another model") != NULL,
 	    "an index of another model is not added to");
 	other = maker;
 	other.pooling = 2;
-	tap_ok(llm_index_writer_new(&w, path, &other, true, &err) == LLM_EDATA &&
+	tap_ok(llm_corpus_writer_new(&w, path, &other, true, &err) == LLM_EDATA &&
 		   strstr(err.msg, "pooling") != NULL,
 	    "nor one of another pooling");
 	chmod(path, 0640);
@@ -149,9 +149,9 @@ whole_or_not(void)
 	tap_ok(stat(path, &st) == 0 && (st.st_mode & 0777) == 0640,
 	    "an index keeps its rights when it is added to");
 	unlink(path);
-	tap_ok(llm_index_writer_new(&w, path, &maker, true, &err) == LLM_ENOINPUT,
+	tap_ok(llm_corpus_writer_new(&w, path, &maker, true, &err) == LLM_ENOINPUT,
 	    "what is not there cannot be added to");
-	tap_ok(llm_index_writer_new(&w, "/nonexistent/x", &maker, false, &err) == LLM_EIO,
+	tap_ok(llm_corpus_writer_new(&w, "/nonexistent/x", &maker, false, &err) == LLM_EIO,
 	    "a directory that is not there is an output error");
 }
 
@@ -159,22 +159,22 @@ whole_or_not(void)
 static int
 opened(const char *whole, size_t n, size_t at, int change)
 {
-	struct llm_index ix;
+	struct llm_corpus ix;
 	FILE *f = fopen(path, "w");
 	int rc = 0;
 	for (size_t i = 0; i < n; i++)
 		fputc(whole[i] ^ (i == at ? change : 0), f);
 	fclose(f);
-	if ((rc = llm_index_open(&ix, path, &err)) < 0)
+	if ((rc = llm_corpus_open(&ix, path, &err)) < 0)
 		return rc;
 	for (size_t i = 0; i < ix.n_record && rc >= 0; i++) {
 		const char *text;
 		size_t len;
-		rc = llm_index_text(&text, &len, &ix, i, &err);
+		rc = llm_corpus_text(&text, &len, &ix, i, &err);
 		for (size_t k = 0; rc >= 0 && k < len; k++)
 			rc += text[k] == '\1';
 	}
-	llm_index_close(&ix);
+	llm_corpus_close(&ix);
 	return rc;
 }
 
