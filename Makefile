@@ -86,7 +86,7 @@ own	= $(call obj,$(wildcard bin/$(patsubst llm-%,%,$(1))_*.c))
 $(foreach p,$(PROGRAMS),$(eval $(BINDIR)/$(p): $(call own,$(p))))
 $(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(BUILD)/embed.a $(BUILD)/kvstore.a $(GENERATE)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(if $(filter llm-chat,$(@F)),-ledit) $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(if $(filter llm-chat,$(@F)),-ledit) $(if $(filter llm-search,$(@F)),$(BLAS)) $(LIBS)
 $(BINDIR)/llm-chat: $(call obj,$(CHAT_C))
 ifneq ($(BINDIR),bin)
 $(addprefix $(BINDIR)/,$(WRAPPERS)): $(BINDIR)/%: bin/%

@@ -115,9 +115,10 @@ struct llm_gguf;
 void tool_guard(const struct llm_gguf *g);
 /* Watch no longer: before the mapping is closed. */
 void tool_unguard(const struct llm_gguf *g);
-/* The same for one mapping that is no model; NULL ends it.  m outlives that. */
+/* The same for a mapping that is no model, until it is closed. */
 struct llm_map;
 void tool_guard_map(const struct llm_map *m);
+void tool_unguard_map(const struct llm_map *m);
 
 /* JSON: a string with its quotes; bytes that are no UTF-8 become U+FFFD (returns false then). */
 bool tool_json(const char *bytes, size_t n);

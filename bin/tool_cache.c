@@ -163,7 +163,7 @@ void
 tool_tokenizer_close(struct llm_tokenizer *t)
 {
 	if (t != NULL && llm_tokenizer_indexed(t) != NULL)
-		tool_guard_map(NULL);
+		tool_unguard_map(llm_tokenizer_indexed(t));
 	llm_tokenizer_close(t);
 }
 

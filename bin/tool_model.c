@@ -19,7 +19,7 @@
 enum { MAX_GUARDED = 8 };
 
 static const struct llm_gguf *guarded[MAX_GUARDED];
-static const struct llm_map *guarded_map;
+static const struct llm_map *guarded_map[MAX_GUARDED];
 /* What tool_model named last, until its mapping is guarded: a file may shrink while its header is read. */
 static char *opening;
 
@@ -186,9 +186,11 @@ on_sigbus(int sig, siginfo_t *info, void *context)
 	for (int i = 0; path == NULL && i < MAX_GUARDED; i++)
 		if (guarded[i] != NULL)
 			path = llm_gguf_covers(guarded[i], info->si_addr);
-	if (path == NULL && guarded_map != NULL && guarded_map->data != NULL &&
-	    (uintptr_t)info->si_addr - (uintptr_t)guarded_map->data < guarded_map->n_bytes)
-		path = guarded_map->name;
+	for (int i = 0; path == NULL && i < MAX_GUARDED; i++) {
+		const struct llm_map *m = guarded_map[i];
+		if (m != NULL && (uintptr_t)info->si_addr - (uintptr_t)m->data < m->n_bytes)
+			path = m->name;
+	}
 	if (path == NULL && info->si_code == BUS_ADRERR)
 		path = opening;
 	if (path == NULL) {
@@ -267,6 +269,19 @@ tool_unguard(const struct llm_gguf *g)
 void
 tool_guard_map(const struct llm_map *m)
 {
-	guarded_map = m;
+	for (int i = 0; i < MAX_GUARDED; i++) {
+		if (guarded_map[i] != NULL)
+			continue;
+		guarded_map[i] = m;
+		break;
+	}
 	watch();
+}
+
+void
+tool_unguard_map(const struct llm_map *m)
+{
+	for (int i = 0; i < MAX_GUARDED; i++)
+		if (guarded_map[i] == m)
+			guarded_map[i] = NULL;
 }
