@@ -6,6 +6,8 @@
 #	make check			the same, and run all tests; make lint: only what looks at the sources
 #	make check-oracle		the tests that compare with independent Python packages
 #	make asan, make clang		everything again under ASan and UBSan, or built by clang
+#	make CC=aarch64-linux-gnu-gcc BUILD=build/arm64 BINDIR=build/arm64/bin
+#					for 64-bit ARM, elsewhere: the packages of kind build, each with :arm64
 #	make install uninstall		PREFIX=/usr/local DESTDIR=
 #	make bench			the table of targets and what is reached; bench-peer: llama.cpp beside
 #	make deps, fuzz, clean, distclean (what was fetched goes too)
