@@ -4,7 +4,7 @@
 # llm-search: the line that means what was asked, the same bytes however it is asked, and an index that is
 # whole or not there.
 . tests/tap.sh
-: need_encoder
+need_encoder
 export LLM_ENCODER="$LLM_TEST_ENCODER"
 
 cat >"$T/notes" <<'END'

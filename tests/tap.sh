@@ -26,8 +26,8 @@
 #	                          matches ERE, begins with a program's name and has at most 300 bytes
 #	skip NAME WHY             one test left out       skip_all WHY         the whole file, then exits
 #	pass NAME, fail NAME [DETAIL...], diag TEXT...
-#	need_model, need_shared [PATH...], need_cmd CMD...   skip the file where one is missing
-#	have_model, have_shared [PATH...]                    the same as conditions
+#	need_model, need_encoder, need_shared [PATH...], need_cmd CMD...   skip the file where one is missing
+#	have_model, have_encoder, have_shared [PATH...]                    the same as conditions
 #	under_asan                                           is this build instrumented (no timing then)?
 #
 # stdin of `exits` and `refuses` is the caller's: redirect it.  Tests called in a subshell or on the
@@ -46,6 +46,8 @@ unset) LLM_TEST_SHARED=; [ ! -d ../shared/data ] || LLM_TEST_SHARED=$(cd ../shar
 esac
 : "${LLM_TEST_BUILD:=$PWD/build}" "${LLM_TEST_MODEL=$PWD/.cache/llm/models/smollm2/model.gguf}"
 [ -f "$LLM_TEST_MODEL" ] || LLM_TEST_MODEL=
+: "${LLM_TEST_ENCODER=$PWD/.cache/llm/models/minilm/model.gguf}"
+[ -f "$LLM_TEST_ENCODER" ] || LLM_TEST_ENCODER=
 PATH=$LLM_TEST_BIN:$PATH
 unset XDG_DATA_HOME XDG_DATA_DIRS XDG_CACHE_HOME XDG_STATE_HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME
 unset LLM_MODEL LLM_ENCODER LLM_SOCKET LLM_KV_BUDGET
@@ -56,7 +58,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 HOME=$T/home
 mkdir "$HOME"
-export PATH HOME T LLM_TEST_BIN LLM_TEST_BUILD LLM_TEST_SHARED LLM_TEST_MODEL
+export PATH HOME T LLM_TEST_BIN LLM_TEST_BUILD LLM_TEST_SHARED LLM_TEST_MODEL LLM_TEST_ENCODER
 
 tap_cleanup() {
 	tap_rc=$?
@@ -206,6 +208,14 @@ have_model() {
 
 need_model() {
 	have_model || skip_all 'no model: the small model could not be fetched'
+}
+
+have_encoder() {
+	[ -n "$LLM_TEST_ENCODER" ] && [ -f "$LLM_TEST_ENCODER" ]
+}
+
+need_encoder() {
+	have_encoder || skip_all 'no encoder: the sentence encoder could not be fetched'
 }
 
 have_shared() {
