@@ -142,7 +142,8 @@ STORE	= env XDG_DATA_HOME='$(CURDIR)/.cache' XDG_DATA_DIRS='$(DATA)' bin/llm-mod
 TESTS	= $(wildcard tests/[0-9]*.t)
 LOOKS	= $(wildcard tests/8[0-9]-*.t)
 RUN	= LLM_TEST_BIN='$(CURDIR)/$(BINDIR)' LLM_TEST_BUILD='$(CURDIR)/$(BUILD)' \
-	  LLM_TEST_MODEL="$${LLM_TEST_MODEL-$$($(STORE) path smollm2 2>/dev/null)}"
+	  LLM_TEST_MODEL="$${LLM_TEST_MODEL-$$($(STORE) path smollm2 2>/dev/null)}" \
+	  LLM_TEST_ENCODER="$${LLM_TEST_ENCODER-$$($(STORE) path minilm 2>/dev/null)}"
 
 model:
 	@[ -n "$${LLM_TEST_MODEL+set}" ] || $(STORE) get smollm2 >/dev/null || :
