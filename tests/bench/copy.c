@@ -139,7 +139,9 @@ guessing(struct bench *b, struct way *w, struct llm_lookup *lookup, int from, in
 		int n = room > 0 ? llm_lookup_guess(
 				       lookup, token + 1, room, b->ids.v, (size_t)pos + 1)
 				 : 0;
+		double pass = now();
 		forward(b, token, pos, 1 + n, 1 + n);
+		llm_lookup_cost(lookup, 1 + n, now() - pass);
 		while (right < n && token[1 + right] == b->ids.v[pos + 1 + right])
 			right++;
 		if (n > 0)
