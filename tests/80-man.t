@@ -81,6 +81,11 @@ sandbox() {
 	mkdir -p "$T/box/bin" "$HOME/.local/share/llm/models/smollm2"
 	ln -s "$LLM_TEST_MODEL" "$HOME/.local/share/llm/models/smollm2/model.gguf"
 	ln -s smollm2 "$HOME/.local/share/llm/models/default"
+	if have_encoder; then
+		mkdir -p "$HOME/.local/share/llm/models/minilm"
+		ln -s "$LLM_TEST_ENCODER" "$HOME/.local/share/llm/models/minilm/model.gguf"
+		ln -s minilm "$HOME/.local/share/llm/models/default-encoder"
+	fi
 	i=0
 	while [ "$i" -lt 40 ]; do
 		i=$((i + 1))
@@ -111,6 +116,14 @@ sandbox() {
 # An example has run when no stage of its last pipe failed: 0, a true "no", an answer cut by -n, or
 # a reader that had enough.
 try() {
+	case $2 in
+	*llm-embed* | *llm-search* | *minilm*)
+		have_encoder || {
+			skip "$1: $2" 'no encoder: the sentence encoder could not be fetched'
+			return
+		}
+		;;
+	esac
 	echo none >"$T/status"
 	(
 		cd "$T/box" && PATH=$T/box/bin:$PATH && export PATH &&
