@@ -219,6 +219,7 @@ fuzz-run: $(addprefix $(BUILD)/tests/,$(FUZZERS)) $(BUILD)/tests/mkbroken
 SHARE	= $(DESTDIR)$(PREFIX)/share
 INSTALLED = $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) $(WRAPPERS)) \
 	  $(addprefix $(SHARE)/man/man1/,$(notdir $(wildcard man/*.1))) \
+	  $(addprefix $(SHARE)/man/man5/,$(notdir $(wildcard man/*.5))) \
 	  $(addprefix $(SHARE)/man/man7/,$(notdir $(wildcard man/*.7))) \
 	  $(addprefix $(SHARE)/bash-completion/completions/,$(PROGRAMS) $(WRAPPERS))
 
