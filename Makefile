@@ -224,7 +224,7 @@ INSTALLED = $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) $(WRAPPERS)) \
 	  $(addprefix $(SHARE)/bash-completion/completions/,$(PROGRAMS) $(WRAPPERS))
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man7 $(SHARE)/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man7 $(SHARE)/bash-completion/completions
 	install -m 755 $(addprefix $(BINDIR)/,$(PROGRAMS) $(WRAPPERS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 man/*.1 $(SHARE)/man/man1
 	install -m 644 man/*.7 $(SHARE)/man/man7
