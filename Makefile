@@ -227,6 +227,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man7 $(SHARE)/bash-completion/completions
 	install -m 755 $(addprefix $(BINDIR)/,$(PROGRAMS) $(WRAPPERS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 man/*.1 $(SHARE)/man/man1
+	install -m 644 man/*.5 $(SHARE)/man/man5
 	install -m 644 man/*.7 $(SHARE)/man/man7
 	for p in $(PROGRAMS) $(WRAPPERS); do \
 	install -m 644 bin/share/llm.bash $(SHARE)/bash-completion/completions/$$p || exit; done
