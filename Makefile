@@ -137,8 +137,8 @@ deps:
 # As many jobs as there are cores, unless the caller has chosen.
 BUILD_ALL = $(MAKE) Q=@ $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc 2>/dev/null || echo 2))
 DATA	= $(or $(XDG_DATA_HOME),$(HOME)/.local/share)
-# The tests' own copy of the small model; one in the user's store is read where there is one.
-STORE	= env XDG_DATA_HOME='$(CURDIR)/.cache' XDG_DATA_DIRS='$(DATA)' bin/llm-model
+# The tests' own copy of the small model, plain; one in the store of the user serves where there is one.
+STORE	= env XDG_DATA_HOME='$(CURDIR)/.cache' XDG_DATA_DIRS='$(DATA)' $(BINDIR)/llm-model
 TESTS	= $(wildcard tests/[0-9]*.t)
 LOOKS	= $(wildcard tests/8[0-9]-*.t)
 RUN	= LLM_TEST_BIN='$(CURDIR)/$(BINDIR)' LLM_TEST_BUILD='$(CURDIR)/$(BUILD)' \
@@ -146,7 +146,7 @@ RUN	= LLM_TEST_BIN='$(CURDIR)/$(BINDIR)' LLM_TEST_BUILD='$(CURDIR)/$(BUILD)' \
 	  LLM_TEST_ENCODER="$${LLM_TEST_ENCODER-$$($(STORE) path minilm 2>/dev/null)}"
 
 model:
-	@[ -n "$${LLM_TEST_MODEL+set}" ] || $(STORE) get smollm2 >/dev/null || :
+	@[ -n "$${LLM_TEST_MODEL+set}" ] || $(STORE) get --plain smollm2 >/dev/null || :
 
 check:
 	@.ci/deps install build test -- fetch lint

@@ -17,8 +17,7 @@ struct llm_newfile {
 	int fd;          /* read-only: to write to, and to read */
 	char *path;      /* private */
 	char *temporary; /* read-only: PATH.XXXXXX, what it is called before it is kept */
-	bool
-	    named; /* read-only: it is called so already (a signal's handler may unlink it then) */
+	bool named;      /* read-only: it is called so already */
 };
 
 /*

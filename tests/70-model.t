@@ -49,13 +49,17 @@ refuses 'an unknown command is named' 64 "unknown command 'fetch'" llm-model fet
 refuses 'an unknown option is named' 64 "unknown option '--frm'" llm-model get smollm2 --frm x
 refuses 'a command wants its arguments' 64 'get: wrong number' llm-model get
 refuses '--from goes with get alone' 64 '--from goes with get' llm-model list --from x
-for name in ../x a/b .hidden -x default 'a
+for name in ../x a/b .hidden -x default-encoder 'a
 b'; do
 	refuses "'$(echo "$name" | tr '\n' ' ')' is no name of a model" 64 "llm-model -h" llm-model path "$name"
 done
 refuses 'a model that nobody published is not fetched' 66 "no model 'gpt' to get; known: smollm2" llm-model get gpt
 refuses 'a name that is not in the store is missing' 66 "no model 'tiny' in the store" llm-model path tiny
 refuses 'without any model there is no default, and the next step is said' 66 "llm-model get smollm2" llm-model default
+refuses 'and no path of it' 66 "llm-model get smollm2" llm-model path default
+refuses 'what is called default is no model of that name' 64 'no name of a model' llm-model rm default
+refuses '--plain goes with what adds a model' 64 '--plain goes with get and add' llm-model list --plain
+refuses 'a model that is not there cannot be exported' 66 "no model 'tiny'" llm-model export tiny -
 refuses 'a file that is missing cannot be added' 66 'no such file' llm-model add "$T/nothing.gguf"
 refuses 'only .gguf files are added' 64 'does not end in .gguf' llm-model add /bin/sh
 refuses 'a name may not begin with a dash after -- either' 64 'no name of a model' llm-model path -- -x
@@ -91,9 +95,44 @@ is 'and the store stays empty all the while' "$(empty)" ''
 make_model() {
 	"$LLM_TEST_BUILD/tests/mkgguf" "$@"
 }
-make_model "$T/one.gguf"
+make_model --type Q4_1 "$T/one.gguf"
 exits 'a file is added' 0 llm-model add "$T/one.gguf"
 like 'and its name, its licence and where that is kept are shown' "$(cat "$T/out")" "^one	[^	]+	$store/one/LICENSE\$"
+is 'it is packed, with its identity beside it' "$(cd "$store/one" && echo * && llm-pack -q model.gguf)" 'LICENSE model.gguf model.id
+packed'
+is 'which is that of the plain file' "$(llm-info --id -m one)" "$(llm-info --id "$T/one.gguf")"
+is 'the list says so' "$(llm-model list)" "one	$(wc -c <"$T/one.gguf")	default	$store/one/model.gguf	packed"
+exits 'it is given back' 0 llm-model export one "$T/back.gguf"
+is 'without a word' "$(cat "$T/out" "$T/err")" ''
+same 'byte for byte' "$T/back.gguf" "$T/one.gguf"
+is 'to the standard output too' "$(llm-model export default - | cmp - "$T/one.gguf" 2>&1)" ''
+mkdir "$T/there"
+(cd "$T/there" && llm-model export one && llm-model export one "$T")
+same 'under its name in this directory where no other is given' "$T/there/one.gguf" "$T/one.gguf"
+same 'or in the directory that is' "$T/one.gguf" "$T/back.gguf"
+exits 'a file is kept plain where that is asked for' 0 llm-model add --plain "$T/one.gguf" as-is
+same 'byte for byte' "$store/as-is/model.gguf" "$T/one.gguf"
+is 'and listed so' "$(llm-model list | awk '$1 == "as-is" { print $5 }')" plain
+ok 'it is exported likewise' llm-model export as-is "$T/back.gguf"
+same 'as it was' "$T/back.gguf" "$T/one.gguf"
+llm-model rm as-is
+llm-pack "$T/one.gguf" "$T/packed.gguf"
+exits 'a file that is packed already' 0 llm-model add "$T/packed.gguf" was-packed
+same 'is kept as it is' "$store/was-packed/model.gguf" "$T/packed.gguf"
+llm-model rm was-packed
+printf 'nonzero padding and more' >>"$T/one.gguf"
+exits 'a file with bytes after its data' 0 llm-model add "$T/one.gguf" tail
+is 'comes back with them' "$(llm-model export tail - | cmp - "$T/one.gguf" 2>&1)" ''
+llm-model rm tail
+exits 'a name need not be ASCII' 0 llm-model add "$T/one.gguf" 'größe-模型'
+is 'and is listed as it is' "$(llm-model list | cut -f 1 | tr '\n' ' ')" 'größe-模型 one '
+is 'it is found by it' "$(llm-info -m 'größe-模型' -k general.architecture)" llama
+refuses 'and named in messages' 64 "a model 'größe-模型' is in the store" llm-model add "$T/one.gguf" 'größe-模型'
+llm-model rm 'größe-模型'
+refuses 'bytes that do not print are not' 66 "no model 'a[?]' in the store" llm-model path "$(printf 'a\302\233')"
+refuses 'a file that does not fit is refused' 74 'cannot write' sh -c "ulimit -f 100 && llm-model add '$T/one.gguf' large"
+refuses 'packed or not' 74 'cannot' sh -c "ulimit -f 100 && trap '' XFSZ && llm-model add --plain '$T/one.gguf' large"
+is 'and leaves nothing behind' "$(cd "$store" && find . -name '*large*' -o -name '.tmp*')" ''
 is 'the first model is the default' "$(llm-model default)" one
 make_model --set general.license=string:mit --set general.name=string:Tiny "$T/two.gguf"
 exits 'a file is added under a name' 0 llm-model add "$T/two.gguf" tiny
@@ -103,6 +142,7 @@ refuses 'a name that is taken is refused' 64 "a model 'tiny' is in the store" ll
 is 'the second model is not the default' "$(llm-model default)" one
 exits 'until it is made so' 0 llm-model default tiny
 is 'and then it is' "$(llm-model path)" "$store/tiny/model.gguf"
+is 'by that name too' "$(llm-model path default)" "$store/tiny/model.gguf"
 is 'which the list shows' "$(llm-model list | cut -f 1,3 | tr '\t\n' ':,')" 'one:-,tiny:default,'
 ok 'programs take the default model' llm-info
 is 'and print its keys' "$(llm-info -k general.name)" Tiny
@@ -121,6 +161,12 @@ is 'all its parts are kept' "$(cd "$store/parts" && echo *.gguf)" \
 is 'its path is the first part' "$(llm-model path parts)" "$store/parts/parts-00001-of-00003.gguf"
 is 'its size is that of all parts' "$(llm-model list | awk '$1 == "parts" { print $2 }')" "$(cat "$T"/parts-*.gguf | wc -c)"
 ok 'programs take a split model by its name' llm-info -m parts
+exits 'it is given back part by part' 0 llm-model export parts "$T/again"
+is 'under their names' "$(cd "$T/again" && echo *)" \
+	'parts-00001-of-00003.gguf parts-00002-of-00003.gguf parts-00003-of-00003.gguf'
+is 'byte for byte' "$(for i in 1 2 3; do cmp "$T/again/parts-0000$i-of-00003.gguf" "$T/parts-0000$i-of-00003.gguf" 2>&1; done)" ''
+is 'its identity is that of the plain parts' "$(llm-info --id -m parts)" "$(llm-info --id "$T/parts-00002-of-00003.gguf")"
+refuses 'several parts are not one stream' 64 'has several parts' llm-model export parts -
 rm "$T/parts-00003-of-00003.gguf"
 refuses 'a part of a split model needs the others' 66 'parts-00003-of-00003.gguf: this part is missing' \
 	llm-model add "$T/parts-00001-of-00003.gguf" again
@@ -155,18 +201,27 @@ exits 'the small model is fetched' 0 llm-model get smollm2
 is 'and nothing is said on standard error' "$(cat "$T/err")" ''
 is 'its name, its licence and where that is kept are shown' "$(cat "$T/out")" "smollm2	Apache-2.0	$store/smollm2/LICENSE"
 is 'the licence is that of the wheel' "$(cat "$store/smollm2/LICENSE")" 'Apache License 2.0'
-is 'the file is the one that was published' "$(sha256sum <"$store/smollm2/model.gguf" | cut -d ' ' -f 1)" $published
+is 'it is packed' "$(llm-pack -q "$store/smollm2/model.gguf")" packed
+is 'and comes back as the file that was published' "$(llm-model export smollm2 - | sha256sum | cut -d ' ' -f 1)" $published
 is 'the first model is the default' "$(llm-model default)" smollm2
 is 'its path is printed by name' "$(llm-model path smollm2)" "$store/smollm2/model.gguf"
 is 'and as the default' "$(llm-model path)" "$store/smollm2/model.gguf"
-is 'it is listed with its size' "$(llm-model list)" "smollm2	98362432	default	$store/smollm2/model.gguf"
+is 'it is listed with its size' "$(llm-model list)" "smollm2	98362432	default	$store/smollm2/model.gguf	packed"
 is 'nothing else is left in the store' "$(cd "$store" && find . -type f ! -name .lock | sort | tr '\n' ' ')" \
-	'./smollm2/LICENSE ./smollm2/model.gguf '
+	'./smollm2/LICENSE ./smollm2/model.gguf ./smollm2/model.id ./smollm2/vocab.index '
+is 'its vocabulary is opened by its index, not by one in the cache' \
+	"$(echo word | llm-tokenize -m smollm2 >/dev/null && ls "$HOME/.cache" 2>&1)" \
+	"$(ls "$HOME/.cache" 2>&1)"
 rm "$T/asked"
 exits 'fetching it again is done at once' 0 llm-model get smollm2
 is 'without the network' "$(cat "$T/asked" 2>/dev/null)" ''
 is 'it is found under a bare environment' "$(env -i HOME="$HOME" PATH=/usr/bin:/bin "$LLM_TEST_BIN/llm-model" path)" \
 	"$store/smollm2/model.gguf"
+exits 'the plain file can be had instead' 0 llm-model get smollm2 --plain
+is 'without the network either' "$(cat "$T/asked" 2>/dev/null)" ''
+same 'it is the one that was published' "$store/smollm2/model.gguf" "$LLM_TEST_MODEL"
+is 'and still the default, with its licence' "$(llm-model default; cat "$store/smollm2/LICENSE")" 'smollm2
+Apache License 2.0'
 cp "$T/changed.gguf" "$store/smollm2/model.gguf"
 refuses 'a model that was damaged in the store is told' 65 'damaged' llm-model get smollm2
 exits 'a model is removed' 0 llm-model rm smollm2

@@ -135,6 +135,24 @@ test_bpe(void)
 	    item(f, KEY "tokens", 65, "\xC4"));
 	REFUSED(BPE, LLM_EDATA, "token 65", "an empty token is refused",
 	    item(f, KEY "tokens", 65, ""));
+	REFUSED(BPE, LLM_EDATA, KEY "bos_token_id is 259",
+	    "a begin token out of range is refused", mkfile_u32(f, KEY "bos_token_id", 259));
+	REFUSED(BPE, LLM_EDATA, KEY "eos_token_id", "an end token of -1 is refused",
+	    mkfile_int(f, KEY "eos_token_id", LLM_GGUF_I32, -1));
+	REFUSED(BPE, LLM_EDATA, KEY "eot_token_id", "an end of turn out of range is refused",
+	    mkfile_u32(f, KEY "eot_token_id", 1000000));
+	REFUSED(BPE, LLM_EDATA, KEY "eom_token_id",
+	    "an end of message that is a string is refused",
+	    mkfile_str(f, KEY "eom_token_id", "1"));
+	REFUSED(BPE, LLM_EDATA, KEY "add_bos_token",
+	    "an add_bos_token of another type is refused",
+	    mkfile_str(f, KEY "add_bos_token", "yes"));
+}
+
+/* Merges; and tokens and merges that are too long. */
+static void
+test_merges(void)
+{
 	char *big = calloc(1, 70001);
 	memset(big, 'x', 70000);
 	REFUSED(BPE, LLM_EDATA, "65535", "a token of 70,000 bytes is refused",
@@ -159,18 +177,6 @@ test_bpe(void)
 	    item(f, KEY "merges", 2, ""));
 	REFUSED(BPE, LLM_EDATA, "merge 2", "a merge that stands there twice is refused",
 	    item(f, KEY "merges", 2, "a b"));
-	REFUSED(BPE, LLM_EDATA, KEY "bos_token_id is 259",
-	    "a begin token out of range is refused", mkfile_u32(f, KEY "bos_token_id", 259));
-	REFUSED(BPE, LLM_EDATA, KEY "eos_token_id", "an end token of -1 is refused",
-	    mkfile_int(f, KEY "eos_token_id", LLM_GGUF_I32, -1));
-	REFUSED(BPE, LLM_EDATA, KEY "eot_token_id", "an end of turn out of range is refused",
-	    mkfile_u32(f, KEY "eot_token_id", 1000000));
-	REFUSED(BPE, LLM_EDATA, KEY "eom_token_id",
-	    "an end of message that is a string is refused",
-	    mkfile_str(f, KEY "eom_token_id", "1"));
-	REFUSED(BPE, LLM_EDATA, KEY "add_bos_token",
-	    "an add_bos_token of another type is refused",
-	    mkfile_str(f, KEY "add_bos_token", "yes"));
 	REFUSED(BPE, LLM_EDATA, KEY "merges", "merges that are no strings are refused",
 		strs(f, KEY "x", "y");
 		mkfile_f32s(f, KEY "merges", (float[]){1}, 1));
@@ -369,6 +375,7 @@ int
 main(void)
 {
 	test_bpe();
+	test_merges();
 	test_spm();
 	test_prefix();
 	test_types();

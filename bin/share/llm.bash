@@ -17,9 +17,9 @@ _llm_complete() {
 	esac
 	if [[ -z $words && ${1##*/} == llm-model && $cur != -* ]]; then
 		case $COMP_CWORD:$prev in
-		1:*) words='get add list path default rm' ;;
+		1:*) words='get add export list path default rm' ;;
 		2:get) words=smollm2 ;;
-		2:path | 2:default | 2:rm) words=$(llm-model list 2>/dev/null | cut -f 1) ;;
+		2:export | 2:path | 2:default | 2:rm) words=$(llm-model list 2>/dev/null | cut -f 1) ;;
 		esac
 	fi
 	if [[ -z $words && $cur == -* ]]; then
