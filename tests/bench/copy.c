@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { REPEAT = 3, PART = 48, EVERY = 40, MAX_TEXT = 1 << 16 };
+enum { REPEAT = 3, PART = 48, FRESH = 4 * PART, EVERY = 40, MAX_TEXT = 1 << 16 };
 
 struct bench {
 	struct llm_model *model;
@@ -241,6 +241,8 @@ main(int argc, char **argv)
 	    &b, "Write a story about the sea, four hundred words long, for a newspaper.\n\n");
 	b.n_prompt = b.ids.n;
 	ids_add(&b, text);
+	if (b.ids.n > b.n_prompt + FRESH)
+		b.ids.n = b.n_prompt + FRESH;
 	measure(&b, "fresh");
 	llm_ids_free(&b.ids);
 	free(b.logits);
