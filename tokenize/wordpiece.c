@@ -210,17 +210,10 @@ push(struct encode *e, llm_token id)
 static size_t
 longest(llm_token *id, const struct llm_strmap *map, const char *s, size_t n)
 {
-	if (n > map->max_len) {
-		n = map->max_len;
-		while (n > 0 && ((unsigned char)s[n] & 0xC0) == 0x80)
-			n--;
-	}
-	for (; n > 0; n--) {
-		while (n > 0 && ((unsigned char)s[n] & 0xC0) == 0x80)
-			n--;
-		if (n > 0 && (*id = llm_strmap_find(map, s, n)) >= 0)
+	for (n = n < map->max_len ? n : map->max_len; n > 0; n--)
+		if (((unsigned char)s[n] & 0xC0) != 0x80 &&
+		    (*id = llm_strmap_find(map, s, n)) >= 0)
 			return n;
-	}
 	return 0;
 }
 
