@@ -106,6 +106,8 @@ $(BUILD)/tests/kvstore-%: $(BUILD)/tests/kvstore-%.o $(SUPPORT) $(KVSTORE)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 $(BUILD)/tests/embed-%: $(BUILD)/tests/embed-%.o $(SUPPORT) $(EMBED)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(BLAS)
+$(BUILD)/tests/bench/search: $(BUILD)/tests/bench/search.o $(EMBED)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(BLAS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT) $(GENERATE)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
