@@ -9,7 +9,10 @@
 
 #include "bin/tool_queue.h"
 
-enum { CLASSIFY_MAX_LABELS = 1000 };
+enum {
+	CLASSIFY_MAX_LABELS = 1000,
+	CLASSIFY_NEAREST = 5, /* examples that vote */
+};
 
 /* A text of which the label is known. */
 struct classify_example {
@@ -35,9 +38,9 @@ void classify_read(
     struct classify *c, const char *list, const char *label_file, const char *example_file);
 void classify_free(struct classify *c);
 
-/* How the chat model is asked. */
-struct classify_chat_params {
-	const char *prompt;   /* the instruction; NULL: ours */
+/* How the model is asked. */
+struct classify_run_params {
+	const char *prompt;   /* of a chat model, the instruction; NULL: ours */
 	const char *template; /* NULL: the file's own */
 	int max_prompts;      /* 0: as many as serve */
 	void (*emit)(void *context, const struct tool_record *rec, const double *value);
@@ -47,7 +50,15 @@ struct classify_chat_params {
  * classify_chat - all records of r through the chat model that -m means.  emit gets as value the labels'
  * probabilities, and after them the logarithm of how probable all of them together were.
  */
-void classify_chat(const struct classify *c, struct tool_records *r,
-    const struct classify_chat_params *params);
+void classify_chat(
+    const struct classify *c, struct tool_records *r, const struct classify_run_params *params);
+
+/*
+ * classify_near - the same through the encoder that -m means: p of a label is its share of exp(20 cos) of
+ * the record with the CLASSIFY_NEAREST nearest examples; the description, or else the name, of a label
+ * without examples is one.  The last number is the greatest cosine.
+ */
+void classify_near(
+    const struct classify *c, struct tool_records *r, const struct classify_run_params *params);
 
 #endif

@@ -83,7 +83,7 @@ turns(const struct classify *c, const char *before)
 
 struct chat {
 	struct tool_ask *ask;
-	const struct classify_chat_params *params;
+	const struct classify_run_params *params;
 };
 
 static int
@@ -101,11 +101,13 @@ chat_run(void *context)
 	tool_ask_run(c->ask);
 }
 
-static void
-chat_value(void *context, int i, double *value)
+static int
+chat_value(void *context, int i, double *value, struct llm_err *err)
 {
 	const struct chat *c = context;
+	(void)err;
 	tool_ask_value(c->ask, i, value);
+	return 0;
 }
 
 static void
@@ -117,7 +119,7 @@ chat_emit(void *context, const struct tool_record *rec, const double *value)
 
 void
 classify_chat(
-    const struct classify *c, struct tool_records *r, const struct classify_chat_params *params)
+    const struct classify *c, struct tool_records *r, const struct classify_run_params *params)
 {
 	struct tool_engine engine;
 	char *before = instruction(c, params->prompt);

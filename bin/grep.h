@@ -32,14 +32,19 @@ void grep_output_end(struct grep_output *o);
 
 /* Whether anything was selected. */
 bool grep_output_any(const struct grep_output *o);
-/* Whether more records could change what is printed: of all files, of this one. */
-bool grep_output_more(const struct grep_output *o);
-bool grep_output_more_of(const struct grep_output *o, int file);
+/* Whether more records could change what is printed; a file of which none could is not read on. */
+bool grep_output_go_on(struct grep_output *o);
 
 /*
  * grep_chat - all records of r to o: those about which the chat model that -m means says yes.
  */
 void grep_chat(const char *question, struct tool_records *r, struct grep_output *o,
+    const struct grep_options *options);
+
+/*
+ * grep_near - those whose cosine with the phrase, by the encoder that -m means, is at least the margin.
+ */
+void grep_near(const char *phrase, struct tool_records *r, struct grep_output *o,
     const struct grep_options *options);
 
 #endif

@@ -34,11 +34,13 @@ chat_run(void *context)
 	tool_ask_run(c->ask);
 }
 
-static void
-chat_value(void *context, int i, double *value)
+static int
+chat_value(void *context, int i, double *value, struct llm_err *err)
 {
 	const struct chat *c = context;
+	(void)err;
 	tool_ask_value(c->ask, i, value);
+	return 0;
 }
 
 static void
@@ -50,15 +52,11 @@ chat_emit(void *context, const struct tool_record *rec, const double *value)
 	tool_records_progress(c->records, rec->n, rec->end_byte);
 }
 
-/* Before each record: what cannot change the output is not read. */
 static bool
 chat_more(void *context)
 {
 	const struct chat *c = context;
-	int file = tool_records_file(c->records);
-	if (!grep_output_more_of(c->output, file))
-		tool_records_leave(c->records);
-	return grep_output_more(c->output);
+	return grep_output_go_on(c->output);
 }
 
 static const char before_question[] = "Answer Yes or No. ", before_line[] = "\n\nLine: ";

@@ -192,13 +192,9 @@ grep_output_any(const struct grep_output *o)
 }
 
 bool
-grep_output_more(const struct grep_output *o)
+grep_output_go_on(struct grep_output *o)
 {
+	if (o->done && tool_records_file(o->records) == o->file)
+		tool_records_leave(o->records);
 	return !(o->options->quiet && o->any);
-}
-
-bool
-grep_output_more_of(const struct grep_output *o, int file)
-{
-	return file > o->file || (file == o->file && !o->done);
 }

@@ -4,7 +4,7 @@
  * llm-classify: records in, for each the label that fits best and its probability among the labels.
  */
 #include "bin/classify.h"
-#include "bin/tool_run.h"
+#include "bin/tool_near.h"
 #include "libcore/fmath.h"
 
 #include <stdlib.h>
@@ -75,6 +75,7 @@ static const struct tool tool = {.name = "llm-classify",
 
 static struct classify classify;
 static struct tool_records records;
+static bool near; /* by an encoder */
 
 /* The labels in the order of their probability: the best, and the one after it. */
 static void
@@ -102,7 +103,10 @@ print_json(uintmax_t n, const char *label, const double *value, double p)
 		tool_json(classify.label[i], strlen(classify.label[i]));
 		tool_printf(":%.9g", value[i]);
 	}
-	tool_printf("},\"mass\":%.9g}\n", llm_exp(value[classify.n_label]));
+	if (near)
+		tool_printf("},\"cosine\":%.9g}\n", value[classify.n_label]);
+	else
+		tool_printf("},\"mass\":%.9g}\n", llm_exp(value[classify.n_label]));
 }
 
 /* A bad record has its line too, so that lines pair up. */
@@ -153,11 +157,18 @@ main(int argc, char **argv)
 		if (strcmp(classify.label[i], "unsure") == 0)
 			tool_usage("--margin prints 'unsure', which is a label here");
 	tool_records_open(&records, argv + first, 0);
-	struct classify_chat_params params = {.prompt = prompt,
+	struct classify_run_params params = {.prompt = prompt,
 	    .template = template,
 	    .max_prompts = max_prompts,
 	    .emit = on_record};
-	classify_chat(&classify, &records, &params);
+	near = tool_near_is();
+	if (near && (prompt != NULL || template != NULL))
+		tool_usage("an encoder is asked nothing: %s is for a chat model",
+		    prompt != NULL ? "-p" : "--template");
+	if (near)
+		classify_near(&classify, &records, &params);
+	else
+		classify_chat(&classify, &records, &params);
 	classify_free(&classify);
 	tool_exit(tool_records_close(&records));
 }

@@ -4,7 +4,7 @@
  * llm-grep: records about which a model says yes to a question.
  */
 #include "bin/grep.h"
-#include "bin/tool_run.h"
+#include "bin/tool_near.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +73,7 @@ static const struct tool_option options[] = {
 	.dest = &grep.max_count},
     {.name = "margin",
 	.metavar = "X",
-	.help = "yes is to be more probable than no by X",
+	.help = "yes is to be more probable than no by X; of an encoder: the least cosine",
 	.kind = TOOL_NUMBER,
 	.min = 0,
 	.max = 1,
@@ -118,9 +118,15 @@ main(int argc, char **argv)
 		tool_usage("the question is empty");
 	grep.before = before >= 0 ? before : context > 0 ? context : 0;
 	grep.after = after >= 0 ? after : context > 0 ? context : 0;
+	bool near = tool_near_is();
+	if (near && grep.template != NULL)
+		tool_usage("an encoder is asked nothing: --template is for a chat model");
 	tool_records_open(&records, argv + first + 1, TOOL_RECORDS_GO_ON);
 	struct grep_output *output = grep_output_new(&grep, &records, argv + first + 1);
-	grep_chat(argv[first], &records, output, &grep);
+	if (near)
+		grep_near(argv[first], &records, output, &grep);
+	else
+		grep_chat(argv[first], &records, output, &grep);
 	grep_output_end(output);
 	bool any = grep_output_any(output);
 	grep_output_free(output);

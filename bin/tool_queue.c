@@ -21,6 +21,7 @@ struct known {
 	size_t n;
 	int pending; /* index in the next run, or -1: value is there */
 	char *text;
+	char *bad; /* why it became nothing, or NULL */
 	double value[];
 };
 
@@ -88,6 +89,7 @@ forget(struct tool_queue *q)
 		if (q->table[i] == NULL)
 			continue;
 		free(q->table[i]->text);
+		free(q->table[i]->bad);
 		free(q->table[i]);
 		q->table[i] = NULL;
 	}
@@ -167,8 +169,11 @@ tool_queue_run(struct tool_queue *q)
 	if (q->n_pending > 0)
 		q->maker.run(q->maker.context);
 	for (int i = 0; i < q->n_pending; i++) {
-		q->maker.value(q->maker.context, i, q->pending[i]->value);
-		q->pending[i]->pending = -1;
+		struct known *k = q->pending[i];
+		struct llm_err err = {0};
+		if (q->maker.value(q->maker.context, i, k->value, &err) < 0)
+			k->bad = must_copy(err.msg, strlen(err.msg));
+		k->pending = -1;
 	}
 	q->n_pending = 0;
 	for (int i = 0; i < q->n_item; i++) {

@@ -17,8 +17,9 @@ struct tool_queue_maker {
 	int (*add)(void *context, const struct tool_record *rec, int n, struct llm_err *err);
 	/* Computes them; dies where it cannot. */
 	void (*run)(void *context);
-	/* The numbers of the text that was added as i-th before the run. */
-	void (*value)(void *context, int i, double *value);
+	/* The numbers of the text that was added as i-th before the run: 0; or an error, which makes the
+	 * records with this text bad ones. */
+	int (*value)(void *context, int i, double *value, struct llm_err *err);
 	/* A record comes out; value is NULL where rec->bad says why there is none. */
 	void (*emit)(void *context, const struct tool_record *rec, const double *value);
 	void *context;
