@@ -18,7 +18,7 @@ _llm_complete() {
 	if [[ -z $words && ${1##*/} == llm-model && $cur != -* ]]; then
 		case $COMP_CWORD:$prev in
 		1:*) words='get add export list path default rm' ;;
-		2:get) words=smollm2 ;;
+		2:get) words='smollm2 minilm' ;;
 		2:export | 2:path | 2:default | 2:rm) words=$(llm-model list 2>/dev/null | cut -f 1) ;;
 		esac
 	fi
@@ -31,4 +31,5 @@ _llm_complete() {
 }
 
 complete -o bashdefault -o default -F _llm_complete llm-tokenize llm-generate llm-chat llm-score \
-	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit llm-bench
+	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit llm-bench llm-classify \
+	llm-grep
