@@ -97,8 +97,8 @@ static const struct tool_option options[] = {
 static struct tool_option run_options[16];
 
 static const struct tool tool = {.name = "llm-grep",
-    .operands = "question [file ...]",
-    .purpose = "Print the records about which a model answers the question with yes.",
+    .operands = "question|phrase [file ...]",
+    .purpose = "Print the records to which the answer is yes, or that mean something near to a phrase.",
     .options = options,
     .more = {tool_records_options, run_options}};
 
