@@ -215,6 +215,13 @@ if have_model; then
 	same 'the small model: one thread gives the same bytes' "$T/out" "$T/plain"
 	LLM_KERNELS=generic generate -n 24 "$T/in" >"$T/out"
 	same 'the small model: plain C gives the same bytes' "$T/out" "$T/plain"
+	generate -n 24 --kv f16 "$T/in" >"$T/out"
+	same 'the small model: --kv f16 is what is done anyway' "$T/out" "$T/plain"
+	generate -n 24 --kv q8_0 "$T/in" >"$T/eight"
+	LLM_KERNELS=generic generate -n 24 -t 1 --kv q8_0 "$T/in" >"$T/out"
+	same 'the small model: --kv q8_0 gives the same bytes with plain C, on one thread' "$T/out" "$T/eight"
+	refuses '--kv beside --precise is refused' 64 'precise.*kv' generate -n 1 --kv f16 --precise "$T/in"
+	refuses '--kv f32 is refused' 64 'kv f32: expected f16|q8_0' generate -n 1 --kv f32 "$T/in"
 	generate -n 8 --precise "$T/in" >"$T/out"
 	is 'the small model: --precise answers' "$([ -s "$T/out" ] && echo yes)" yes
 	printf 'Smile: \360\237\230\200\360\237\230\200\360\237\230\200\360\237\230\200\360\237\230\200' |

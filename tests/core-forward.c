@@ -26,9 +26,9 @@ struct way {
 	const char *name;
 	const char *kernels;
 	int n_thread;
-	int chunk; /* tokens a call; 0: sizes in turn */
-	bool precise;
-	int others; /* sequences of other tokens in every call */
+	int chunk;           /* tokens a call; 0: sizes in turn */
+	enum llm_kv_type kv; /* F32: --precise */
+	int others;          /* sequences of other tokens in every call */
 };
 
 /* A pass with its sequences: the one looked at, and others that share its calls. */
@@ -54,8 +54,10 @@ bed_open(struct bed *b, const struct llm_model *m, const struct way *w, int n_to
 	const struct llm_kernels *k = NULL;
 	memset(b, 0, sizeof *b);
 	b->logits = malloc(600 * (size_t)m->config.n_vocab * sizeof *b->logits);
-	struct llm_pass_params params = {
-	    .n_thread = w->n_thread, .precise = w->precise, .max_rows = 600};
+	struct llm_pass_params params = {.n_thread = w->n_thread,
+	    .precise = w->kv == LLM_KV_F32,
+	    .kv = w->kv,
+	    .max_rows = 600};
 	bool good = b->logits != NULL && llm_kernels_get(&k, w->kernels, &err) == 0;
 	params.kernels = k;
 	good = good && llm_pass_new(&b->pass, m, &params, &err) == 0;
@@ -129,18 +131,22 @@ same_bits(const char *shape, const char *type, int n_tok)
 	size_t bytes = (size_t)(n_tok / 16) * (size_t)m->config.n_vocab * sizeof(float);
 	float *want = logits_new(m, n_tok), *got = logits_new(m, n_tok);
 	const struct llm_kernels *k;
-	/* A long text takes the ways that differ in segments, and those alone. */
+	/* A long text takes the ways that differ in segments, and those alone; Q8_0 has no other width. */
 	bool is_long = n_tok > LLM_KV_SEGMENT;
-	for (int precise = 0; precise < (is_long ? 1 : 2); precise++) {
-		struct way plain = {"", "generic", 1, 100, precise, 0};
+	for (int type_kv = LLM_KV_F16; type_kv <= (is_long ? LLM_KV_Q8_0 : LLM_KV_F32);
+	     type_kv++) {
+		enum llm_kv_type kv = (enum llm_kv_type)type_kv;
+		if (kv == LLM_KV_Q8_0 && m->config.d_head % 32 != 0)
+			continue;
+		struct way plain = {"", "generic", 1, 100, kv, 0};
 		int differing = 0, ways = 0;
 		bool ran = way_run(want, m, &plain, n_tok);
 		for (int i = 0; ran && (k = llm_kernels_at(i)) != NULL; i++) {
 			struct way way[] = {
-			    {"all at once, 2 threads", k->name, 2, 590, precise, 0},
-			    {"one by one", k->name, 1, 1, precise, 0},
-			    {"sizes in turn, 3 threads", k->name, 3, 0, precise, 0},
-			    {"with 3 other sequences", k->name, 2, 37, precise, 3},
+			    {"all at once, 2 threads", k->name, 2, 590, kv, 0},
+			    {"one by one", k->name, 1, 1, kv, 0},
+			    {"sizes in turn, 3 threads", k->name, 3, 0, kv, 0},
+			    {"with 3 other sequences", k->name, 2, 37, kv, 3},
 			};
 			/* Plain C takes each way once; the rest is for the fast sets. */
 			for (size_t j = i == 0 || is_long ? 2 : 0;
@@ -158,7 +164,10 @@ same_bits(const char *shape, const char *type, int n_tok)
 		tap_ok(ran && ways >= 2 && differing == 0,
 		    "%s %s%s: the same bits whatever the kernels, threads, batches and "
 		    "neighbours",
-		    shape, type, precise ? " --precise" : "");
+		    shape, type,
+		    kv == LLM_KV_F32    ? " --precise"
+		    : kv == LLM_KV_Q8_0 ? " --kv q8_0"
+					: "");
 	}
 	free(want);
 	free(got);
@@ -323,6 +332,7 @@ main(void)
 	for (size_t i = 0; i < sizeof ktypes / sizeof ktypes[0]; i++)
 		same_bits("tinyk", ktypes[i], 96);
 	same_bits("tiny", "SMOLLM2", 2160); /* three segments */
+	same_bits("odd", "Q8_0", 1100);     /* two, also with keys and values in q8_0 */
 	truncated();
 	refused();
 	return tap_done();

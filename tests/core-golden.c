@@ -17,27 +17,29 @@
 struct golden {
 	const char *shape, *type;
 	double rope_factor;
-	bool precise;
+	enum llm_kv_type kv; /* F32: --precise */
 	int n_tok;
 	uint64_t hash;
 };
 
 static const struct golden goldens[] = {
-    {"tiny", "F32", 8, true, 40, 0xfd98c1b9aa176a00u},
-    {"tiny", "F32", 0, false, 1060, 0xa743f541c26d127cu},
-    {"odd", "F16", 0, false, 40, 0xbcc33b8f256d90f4u},
-    {"crowd", "BF16", 0, false, 24, 0xf9f2a06cf7b99cf3u},
-    {"least", "F32", 0, false, 70, 0x6cba371ab5d217b2u},
-    {"least", "F16", 8, true, 70, 0x1257b5193d546efdu},
-    {"odd", "Q4_0", 0, false, 40, 0xe958b38c46bbb7a0u},
-    {"tiny", "Q4_1", 8, false, 40, 0x2805730ec327ffd5u},
-    {"tiny", "Q5_0", 0, false, 40, 0x8574a1305b5783a2u},
-    {"odd", "Q5_1", 0, false, 40, 0xb66641168fdb53abu},
-    {"tiny", "Q8_0", 0, true, 40, 0xee9668cbcd50e357u},
-    {"tinyk", "Q2_K", 0, false, 40, 0x870d8b8775681f1eu},
-    {"tinyk", "Q3_K", 0, false, 40, 0x83dfe65e0aad52f8u},
-    {"tinyk", "Q4_K_M", 0, false, 40, 0xf7fd5c5ea9c87b70u},
-    {"tinyk", "Q5_K", 0, true, 40, 0x93fd877840a23a8bu},
+    {"tiny", "F32", 8, LLM_KV_F32, 40, 0xfd98c1b9aa176a00u},
+    {"tiny", "F32", 0, LLM_KV_F16, 1060, 0xa743f541c26d127cu},
+    {"odd", "F16", 0, LLM_KV_F16, 40, 0xbcc33b8f256d90f4u},
+    {"crowd", "BF16", 0, LLM_KV_F16, 24, 0xf9f2a06cf7b99cf3u},
+    {"least", "F32", 0, LLM_KV_F16, 70, 0x6cba371ab5d217b2u},
+    {"least", "F16", 8, LLM_KV_F32, 70, 0x1257b5193d546efdu},
+    {"odd", "Q4_0", 0, LLM_KV_F16, 40, 0xe958b38c46bbb7a0u},
+    {"tiny", "Q4_1", 8, LLM_KV_F16, 40, 0x2805730ec327ffd5u},
+    {"tiny", "Q5_0", 0, LLM_KV_F16, 40, 0x8574a1305b5783a2u},
+    {"odd", "Q5_1", 0, LLM_KV_F16, 40, 0xb66641168fdb53abu},
+    {"tiny", "Q8_0", 0, LLM_KV_F32, 40, 0xee9668cbcd50e357u},
+    {"tinyk", "Q2_K", 0, LLM_KV_F16, 40, 0x870d8b8775681f1eu},
+    {"tinyk", "Q3_K", 0, LLM_KV_F16, 40, 0x83dfe65e0aad52f8u},
+    {"tinyk", "Q4_K_M", 0, LLM_KV_F16, 40, 0xf7fd5c5ea9c87b70u},
+    {"tinyk", "Q5_K", 0, LLM_KV_F32, 40, 0x93fd877840a23a8bu},
+    {"odd", "Q8_0", 0, LLM_KV_Q8_0, 1060, 0xa12bd162f3082e57u},
+    {"tinyk", "Q4_K_M", 8, LLM_KV_Q8_0, 70, 0x6cab989953082560u},
 };
 
 /* FNV-1a, over the bits of n floats. */
@@ -59,8 +61,11 @@ logits_hash(const struct golden *g, const struct llm_kernels *k)
 	enum { ROWS = 53 };
 	struct llm_err err = {0};
 	struct llm_model *m = test_model(g->shape, g->type, g->rope_factor, NULL);
-	struct llm_pass_params params = {
-	    .kernels = k, .precise = g->precise, .n_thread = 2, .max_rows = ROWS};
+	struct llm_pass_params params = {.kernels = k,
+	    .precise = g->kv == LLM_KV_F32,
+	    .kv = g->kv,
+	    .n_thread = 2,
+	    .max_rows = ROWS};
 	struct llm_pass *p = NULL;
 	struct llm_seq *s = NULL;
 	size_t n_vocab = (size_t)m->config.n_vocab;
@@ -104,7 +109,10 @@ main(void)
 		tap_ok(hash == g->hash,
 		    "%s %s%s%s, %d tokens: the logits are those of numeric version 1 (%016llx)",
 		    g->shape, g->type, g->rope_factor > 0 ? ", scaled rope" : "",
-		    g->precise ? ", --precise" : "", g->n_tok, (unsigned long long)hash);
+		    g->kv == LLM_KV_F32    ? ", --precise"
+		    : g->kv == LLM_KV_Q8_0 ? ", --kv q8_0"
+					   : "",
+		    g->n_tok, (unsigned long long)hash);
 	}
 	return tap_done();
 }
