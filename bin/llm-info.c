@@ -7,10 +7,12 @@
 #include "bin/tool.h"
 #include "bin/tool_cache.h"
 #include "libcore/cpu.h"
+#include "libcore/encoder.h"
 #include "libcore/gguf.h"
 #include "libcore/kernels/kernels.h"
 #include "libcore/model.h"
 #include "tokenize/tokenizer.h"
+#include "tokenize/wordpiece.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -212,15 +214,31 @@ put_licence(const struct llm_gguf *g)
 	tool_printf(json ? "}\n" : "\n");
 }
 
+static bool
+encoder_usable(const char *path, struct llm_err *err)
+{
+	struct llm_gguf *g = NULL;
+	struct llm_encoder *e = NULL;
+	struct llm_wordpiece *w = NULL;
+	bool good = llm_gguf_open(&g, path, err) >= 0 && llm_wordpiece_open(&w, g, err) >= 0 &&
+		    llm_encoder_open(&e, g, err) >= 0;
+	llm_wordpiece_close(w);
+	if (e == NULL)
+		llm_gguf_close(g);
+	llm_encoder_close(e);
+	return good;
+}
+
 /* Whether the programs can compute it, or the reason that they would give. */
 static bool
-put_usable(const char *path)
+put_usable(const struct llm_gguf *g, const char *path)
 {
 	struct llm_err err = {0};
 	struct llm_model *m = NULL;
 	struct llm_tokenizer *t = NULL;
-	bool good =
-	    llm_model_open(&m, path, &err) >= 0 && llm_tokenizer_open(&t, m->gguf, &err) >= 0;
+	bool good = llm_encoder_is(g) ? encoder_usable(path, &err)
+				      : llm_model_open(&m, path, &err) >= 0 &&
+					    llm_tokenizer_open(&t, m->gguf, &err) >= 0;
 	llm_tokenizer_close(t);
 	llm_model_close(m);
 	tool_printf(json ? "{\"usable\":%s" : "usable\t%s",
@@ -312,7 +330,7 @@ put_model(const char *path)
 	} else {
 		put_files(g);
 		put_licence(g);
-		bool usable = put_usable(path);
+		bool usable = put_usable(g, path);
 		put_sums(g);
 		for (size_t i = 0; i < llm_gguf_n_key(g); i++)
 			(json ? put_key_json : put_key)(llm_gguf_key_at(g, i));

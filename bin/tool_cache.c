@@ -6,6 +6,7 @@
 #include "bin/tool_cache.h"
 
 #include "bin/tool.h"
+#include "libcore/encoder.h"
 #include "libcore/ident.h"
 
 #include <dirent.h>
@@ -209,10 +210,13 @@ tool_keep(const struct llm_gguf *g)
 	struct llm_tokenizer *t;
 	char *path = beside(g, IDENT);
 	if (llm_ident(&id, g, 0, &err) < 0 ||
-	    llm_ident_keep(path, &stamp, &id, 0644, &err) < 0 ||
-	    llm_tokenizer_open(&t, g, &err) < 0)
+	    llm_ident_keep(path, &stamp, &id, 0644, &err) < 0)
 		tool_die(&err);
 	free(path);
+	if (llm_encoder_is(g)) /* its tables are small */
+		return;
+	if (llm_tokenizer_open(&t, g, &err) < 0)
+		tool_die(&err);
 	if (llm_tokenizer_n_vocab(t) >= LEAST_TOKENS) {
 		path = beside(g, INDEX);
 		if (llm_tokenizer_index(t, path, 0644, &err) < 0)
