@@ -76,8 +76,8 @@ llm_lanes_exp_below(float32x4_t x)
 	y = vfmaq_f32(vdupq_n_f32(1.0f), y, r);
 	y = vfmaq_f32(vdupq_n_f32(1.0f), y, r);
 	/* A NaN converts to 0: y stays NaN. */
-	int32x4_t shift = vshlq_n_s32(vcvtnq_s32_f32(n), 23);
-	y = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(y), shift));
+	uint32x4_t shift = vshlq_n_u32(vreinterpretq_u32_s32(vcvtnq_s32_f32(n)), 23);
+	y = vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(y), shift));
 	uint32x4_t under = vcltq_f32(x, vdupq_n_f32(-87.33654f));
 	return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(y), under));
 }

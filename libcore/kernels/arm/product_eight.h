@@ -46,9 +46,12 @@ llm_packed_at(struct llm_format f, const uint8_t *span, int i, int n)
 	return e;
 }
 
-/* The packed weights of columns [4 g, 4 g + 4).  Which vector and which bits follows from blocks.h. */
+/*
+ * The packed weights of group g of sub j, columns [f.sub * j + 4 g, + 4).  Which vector and which
+ * bits follows from blocks.h.  g is a constant where it is called, j may be none.
+ */
 LLM_INLINE int8x16_t
-llm_packed_group(struct llm_format f, const struct llm_eight *e, int g, int h)
+llm_packed_group(struct llm_format f, const struct llm_eight *e, int j, int g, int h)
 {
 	const uint8_t *q = e->q + 16 * h, *high = e->high + 16 * h;
 	if (f.bits == 8)
@@ -59,13 +62,15 @@ llm_packed_group(struct llm_format f, const struct llm_eight *e, int g, int h)
 		if (f.bits == 5)
 			w = vorrq_u8(w, llm_bit(vld1q_u8(high), g, 4));
 	} else if (f.bits == 6) {
-		w = llm_field(vld1q_u8(q + (g / 32 * 16 + g % 16) * 32), g / 16 % 2 * 4, 15);
-		v = llm_field(vld1q_u8(high + (g / 32 * 8 + g % 8) * 32), g / 8 % 4 * 2, 3);
+		q += (j / 8 * 16 + j % 4 * 4) * 32;
+		high += (j / 8 * 8 + j % 2 * 4) * 32;
+		w = llm_field(vld1q_u8(q + g * 32), j / 4 % 2 * 4, 15);
+		v = llm_field(vld1q_u8(high + g * 32), j / 2 % 4 * 2, 3);
 		w = vorrq_u8(w, vshlq_n_u8(v, 4));
 	} else {
-		w = llm_field(vld1q_u8(q + (g / 16 * 8 + g % 8) * 32), g / 8 % 2 * 4, 15);
+		w = llm_field(vld1q_u8(q + (j / 2 * 8 + g) * 32), j % 2 * 4, 15);
 		if (f.bits == 5)
-			w = vorrq_u8(w, llm_bit(vld1q_u8(high + g % 8 * 32), g / 8, 4));
+			w = vorrq_u8(w, llm_bit(vld1q_u8(high + g * 32), j, 4));
 	}
 	return llm_less(w, f.zero);
 }
@@ -92,13 +97,13 @@ llm_packed_six(const uint8_t *scale, int at, int j, int h)
 	return llm_byte(vorrq_u8(low, llm_field(v, 2, 0x30)), j - 4);
 }
 
-/* Weights of columns [4 g, 4 g + 4). */
+/* Weights of group g of sub j. */
 LLM_INLINE int8x16_t
-llm_eight_group(struct llm_way way, const struct llm_eight *e, int g, int h)
+llm_eight_group(struct llm_way way, const struct llm_eight *e, int j, int g, int h)
 {
 	if (way.spread)
-		return vld1q_s8((const int8_t *)e->q + g * 32 + 16 * h);
-	return llm_packed_group(way.f, e, g, h);
+		return vld1q_s8((const int8_t *)e->q + (j * way.f.sub / 4 + g) * 32 + 16 * h);
+	return llm_packed_group(way.f, e, j, g, h);
 }
 
 LLM_INLINE float32x4_t
@@ -127,34 +132,34 @@ llm_eight_min(struct llm_way way, const struct llm_eight *e, int j, int h)
 	return vmovn_s32(llm_packed_six(e->min, 32, j, h));
 }
 
-/* sum[h][tok] += the dots of columns [k0, k0 + n) of a block, whose activations begin at a. */
-LLM_INLINE void
-llm_eight_dots(int32x4_t sum[2][LLM_EIGHT_TOKENS], struct llm_way way,
-    const struct llm_eight *e, const int8_t *a, size_t stride, const int k0, const int n,
-    const int n_tok)
-{
-#pragma GCC unroll 2
-	for (int k = k0; k < k0 + n; k += 16) {
-		int8x16_t x[LLM_EIGHT_TOKENS];
-		for (int t = 0; t < n_tok; t++)
-			x[t] = vld1q_s8(a + (size_t)t * stride + (size_t)k);
-#pragma GCC unroll 4
-		for (int g = 0; g < 4; g++)
-#pragma GCC unroll 2
-			for (int h = 0; h < 2; h++) {
-				int8x16_t w = llm_eight_group(way, e, k / 4 + g, h);
-				for (int t = 0; t < n_tok; t++)
-					sum[h][t] = llm_dot_group(sum[h][t], w, x[t], g);
-			}
-	}
-}
-
 LLM_INLINE void
 llm_eight_clear(int32x4_t sum[2][LLM_EIGHT_TOKENS], const int n_tok)
 {
 	for (int h = 0; h < 2; h++)
 		for (int t = 0; t < n_tok; t++)
 			sum[h][t] = vdupq_n_s32(0);
+}
+
+/* sum[h][tok] = the dots of sub j of a block, whose activations begin at a. */
+LLM_INLINE void
+llm_eight_dots(int32x4_t sum[2][LLM_EIGHT_TOKENS], struct llm_way way,
+    const struct llm_eight *e, const int8_t *a, size_t stride, int j, const int n_tok)
+{
+	llm_eight_clear(sum, n_tok);
+#pragma GCC unroll 2
+	for (int k = 0; k < way.f.sub; k += 16) {
+		int8x16_t x[LLM_EIGHT_TOKENS];
+		for (int t = 0; t < n_tok; t++)
+			x[t] = vld1q_s8(a + (size_t)t * stride + (size_t)(j * way.f.sub + k));
+#pragma GCC unroll 4
+		for (int g = 0; g < 4; g++)
+#pragma GCC unroll 2
+			for (int h = 0; h < 2; h++) {
+				int8x16_t w = llm_eight_group(way, e, j, k / 4 + g, h);
+				for (int t = 0; t < n_tok; t++)
+					sum[h][t] = llm_dot_group(sum[h][t], w, x[t], g);
+			}
+	}
 }
 
 /* acc[h][tok] after block b of 32. */
@@ -164,8 +169,7 @@ llm_eight_block32(float32x4_t acc[2][LLM_EIGHT_TOKENS], const struct llm_act *x,
 {
 	const int8_t *a = x->q + (size_t)t0 * x->q_stride + (size_t)b * 32;
 	int32x4_t sum[2][LLM_EIGHT_TOKENS];
-	llm_eight_clear(sum, n_tok);
-	llm_eight_dots(sum, way, e, a, x->q_stride, 0, 32, n_tok);
+	llm_eight_dots(sum, way, e, a, x->q_stride, 0, n_tok);
 	for (int h = 0; h < 2; h++) {
 		float32x4_t d = llm_eight_float(way, e->d, h), m = d;
 		if (way.f.m_at >= 0)
@@ -211,8 +215,7 @@ llm_eight_block256(float32x4_t acc[2][LLM_EIGHT_TOKENS], const struct llm_act *x
 	llm_eight_clear(isum, n_tok);
 	for (int j = 0; j < 256 / way.f.sub; j++) {
 		int32x4_t sum[2][LLM_EIGHT_TOKENS];
-		llm_eight_clear(sum, n_tok);
-		llm_eight_dots(sum, way, e, a, x->q_stride, j * way.f.sub, way.f.sub, n_tok);
+		llm_eight_dots(sum, way, e, a, x->q_stride, j, n_tok);
 		for (int h = 0; h < 2; h++) {
 			int32x4_t scale = llm_eight_scale(way, e, j, h);
 			for (int t = 0; t < n_tok; t++)

@@ -134,9 +134,11 @@ llm_unit_spread(struct llm_unit *u, struct llm_format f, const struct llm_eight 
 	const int n_sub = 256 / f.sub;
 	for (int h = 0; h < 2; h++) {
 		int at = 4 * h;
-		for (int g = 0; g < f.block / 4; g++)
-			vst1q_s8(u->w + b * f.block * 8 + g * 32 + 16 * h,
-			    llm_packed_group(f, e, g, h));
+		int8_t *w = u->w + b * f.block * 8 + 16 * h;
+		for (int j = 0; j < f.block / f.sub; j++)
+#pragma GCC unroll 8
+			for (int g = 0; g < f.sub / 4; g++, w += 32)
+				vst1q_s8(w, llm_packed_group(f, e, j, g, h));
 		vst1q_f32(u->d + b * 8 + at, llm_eight_float(way, e->d, h));
 		if (f.m_at >= 0)
 			vst1q_f32(u->m + b * 8 + at, llm_eight_float(way, e->m, h));
