@@ -43,6 +43,7 @@ struct classify_run_params {
 	const char *prompt;   /* of a chat model, the instruction; NULL: ours */
 	const char *template; /* NULL: the file's own */
 	int max_prompts;      /* 0: as many as serve */
+	bool calibrate;       /* of a chat model: see tool_ask.h */
 	void (*emit)(void *context, const struct tool_record *rec, const double *value);
 };
 

@@ -132,7 +132,8 @@ classify_chat(
 	    .label = c->label,
 	    .n_label = c->n_label,
 	    .template = params->template,
-	    .max_prompts = params->max_prompts};
+	    .max_prompts = params->max_prompts,
+	    .calibrate = params->calibrate};
 	struct chat chat = {tool_ask_open(&engine, &ask_params), params};
 	struct tool_queue *queue =
 	    tool_queue_new(&(struct tool_queue_maker){.n_value = c->n_label + 1,

@@ -11,7 +11,7 @@
 
 /* What the program's own options say. */
 struct grep_options {
-	bool invert, count, number, quiet, list;
+	bool invert, count, number, quiet, list, calibrate;
 	int before, after, max_count; /* max_count: 0: no limit */
 	double margin;                /* < 0: not given */
 	const char *template;

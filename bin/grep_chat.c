@@ -77,7 +77,8 @@ grep_chat(const char *question, struct tool_records *r, struct grep_output *o,
 	    .label = answers,
 	    .n_label = 2,
 	    .template = options->template,
-	    .max_prompts = options->max_prompts};
+	    .max_prompts = options->max_prompts,
+	    .calibrate = options->calibrate};
 	struct chat chat = {.ask = tool_ask_open(&engine, &params),
 	    .records = r,
 	    .output = o,

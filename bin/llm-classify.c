@@ -12,7 +12,7 @@
 
 static const char *list, *label_file, *example_file, *prompt, *template;
 static double margin;
-static bool json;
+static bool json, calibrate;
 static int max_prompts;
 
 static const struct tool_option options[] = {
@@ -52,6 +52,10 @@ static const struct tool_option options[] = {
 	.help = "print JSON Lines, with all probabilities",
 	.kind = TOOL_FLAG,
 	.dest = &json},
+    {.name = "calibrate",
+	.help = "divide by what an empty text gets: less of what a model says anyway",
+	.kind = TOOL_FLAG,
+	.dest = &calibrate},
     {.name = "batch",
 	.metavar = "N",
 	.help = "texts computed together at most; the result is the same",
@@ -160,11 +164,14 @@ main(int argc, char **argv)
 	struct classify_run_params params = {.prompt = prompt,
 	    .template = template,
 	    .max_prompts = max_prompts,
+	    .calibrate = calibrate,
 	    .emit = on_record};
 	near = tool_near_is();
-	if (near && (prompt != NULL || template != NULL))
+	if (near && (prompt != NULL || template != NULL || calibrate))
 		tool_usage("an encoder is asked nothing: %s is for a chat model",
-		    prompt != NULL ? "-p" : "--template");
+		    prompt != NULL     ? "-p"
+		    : template != NULL ? "--template"
+				       : "--calibrate");
 	if (near)
 		classify_near(&classify, &records, &params);
 	else

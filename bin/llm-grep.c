@@ -78,6 +78,10 @@ static const struct tool_option options[] = {
 	.min = 0,
 	.max = 1,
 	.dest = &grep.margin},
+    {.name = "calibrate",
+	.help = "divide by what an empty text gets: less of what a model says anyway",
+	.kind = TOOL_FLAG,
+	.dest = &grep.calibrate},
     {.name = "batch",
 	.metavar = "N",
 	.help = "texts computed together at most; the result is the same",
@@ -98,7 +102,8 @@ static struct tool_option run_options[16];
 
 static const struct tool tool = {.name = "llm-grep",
     .operands = "question|phrase [file ...]",
-    .purpose = "Print the records to which the answer is yes, or that mean something near to a phrase.",
+    .purpose = "Print the records to which the answer is yes, or that mean something near to a "
+	       "phrase.",
     .options = options,
     .more = {tool_records_options, run_options}};
 
@@ -119,8 +124,9 @@ main(int argc, char **argv)
 	grep.before = before >= 0 ? before : context > 0 ? context : 0;
 	grep.after = after >= 0 ? after : context > 0 ? context : 0;
 	bool near = tool_near_is();
-	if (near && grep.template != NULL)
-		tool_usage("an encoder is asked nothing: --template is for a chat model");
+	if (near && (grep.template != NULL || grep.calibrate))
+		tool_usage("an encoder is asked nothing: %s is for a chat model",
+		    grep.template != NULL ? "--template" : "--calibrate");
 	tool_records_open(&records, argv + first + 1, TOOL_RECORDS_GO_ON);
 	struct grep_output *output = grep_output_new(&grep, &records, argv + first + 1);
 	if (near)

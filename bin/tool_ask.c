@@ -6,6 +6,7 @@
 #include "bin/tool_ask.h"
 #include "tokenize/utf8.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -31,8 +32,8 @@ struct tool_ask {
 	struct llm_ids head_ids, ids;
 	char *text; /* of the last message */
 	size_t cap_text;
-	double *nats;
-	int max_rows; /* of the next run */
+	double *nats, *base; /* [n_label]; of an empty text, where params->calibrate */
+	int max_rows;        /* of the next run */
 };
 
 static void
@@ -214,6 +215,10 @@ tool_ask_value(struct tool_ask *a, int i, double *value)
 	int n = a->params->n_label;
 	llm_batch_nats(a->nats, a->batch, i);
 	value[n] = llm_labels_normalise(value, a->nats, n);
+	for (int k = 0; a->params->calibrate && k < n; k++)
+		a->nats[k] -= isfinite(a->base[k]) ? a->base[k] : 0;
+	if (a->params->calibrate)
+		llm_labels_normalise(value, a->nats, n);
 	if (i + 1 == llm_batch_n(a->batch))
 		llm_batch_clear(a->batch);
 }
@@ -324,6 +329,18 @@ prefix_find(struct llm_ids *prefix, struct tool_ask *a)
 	prefix->n = n;
 }
 
+/* What the labels have without a text. */
+static void
+calibrate(struct tool_ask *a)
+{
+	struct llm_err err = {0};
+	check(ids_of(a, "", 0, &err), &err);
+	check(llm_batch_add(a->batch, a->ids.v, a->ids.n, a->max_rows, &err), &err);
+	check(llm_batch_run(a->batch, &err), &err);
+	llm_batch_nats(a->base, a->batch, 0);
+	llm_batch_clear(a->batch);
+}
+
 struct tool_ask *
 tool_ask_open(struct tool_engine *e, const struct tool_ask_params *params)
 {
@@ -334,7 +351,8 @@ tool_ask_open(struct tool_engine *e, const struct tool_ask_params *params)
 	size_t n_label = (size_t)params->n_label;
 	if (a == NULL ||
 	    (a->message = calloc(params->n_message + 1, sizeof *a->message)) == NULL ||
-	    (a->nats = calloc(n_label, sizeof *a->nats)) == NULL)
+	    (a->nats = calloc(n_label, sizeof *a->nats)) == NULL ||
+	    (a->base = calloc(n_label, sizeof *a->base)) == NULL)
 		tool_fail(LLM_ENOMEM, "out of memory: %zu labels", n_label);
 	a->params = params;
 	a->engine = e;
@@ -353,6 +371,8 @@ tool_ask_open(struct tool_engine *e, const struct tool_ask_params *params)
 	    .max_prompts = params->max_prompts};
 	check(llm_batch_new(&a->batch, e->pass, &bp, &err), &err);
 	llm_ids_free(&prefix);
+	if (params->calibrate)
+		calibrate(a);
 	return a;
 }
 
@@ -369,6 +389,7 @@ tool_ask_close(struct tool_ask *a)
 	llm_ids_free(&a->ids);
 	free(a->message);
 	free(a->nats);
+	free(a->base);
 	free(a->text);
 	free(a);
 }

@@ -21,6 +21,9 @@ struct tool_ask_params {
 	int n_label;
 	const char *template; /* NULL: the file's own */
 	int max_prompts;      /* at once; 0: as many as serve */
+	/* Divide each label's probability by what it has for an empty text, and those by their sum: what
+	 * the model says whatever it is asked falls away.  Zhao et al. 2021 (arXiv:2102.09690). */
+	bool calibrate;
 };
 
 struct tool_ask; /* opaque */

@@ -103,6 +103,22 @@ same 'and computed once, which changes nothing' "$T/b" "$T/out"
 classify -p 'What is the colour?' -l red,green,re,blue "$T/lines" >"$T/out"
 isnt 'the prompt may be another' "$(cat "$T/out")" "$(cat "$T/tsv")"
 
+classify -j --calibrate -l red,green,re,blue "$T/lines" >"$T/out"
+echo | classify -j -l red,green,re,blue >"$T/empty"
+is 'calibrated, a probability is divided by that of an empty record' "$(awk -v empty="$(cat "$T/empty")" '
+	function labels(line, p,  part, f, i) {
+		sub(/.*"labels":\{/, "", line); split(line, part, /[,}]/)
+		for (i = 1; i <= 4; i++) { split(part[i], f, ":"); p[f[1]] = f[2] }
+	}
+	BEGIN { labels(empty, base) }
+	FNR == NR { want[FNR] = $0; next }
+	{
+		labels(want[FNR], p); labels($0, q); sum = 0
+		for (l in p) sum += p[l] / base[l]
+		for (l in p) { d = q[l] / (p[l] / base[l] / sum) - 1; if (d > 1e-5 || d < -1e-5) print FNR, l, q[l] }
+	}' "$T/want" "$T/out")" ''
+is 'so that those of an empty one are equal' "$(echo | classify -j --calibrate -l red,green,re,blue | grep -o ':0.25[,}]' | wc -l)" 5
+
 # Records.
 tr '\n' '\000' <"$T/lines" | classify -0 -l red,green,re,blue >"$T/out"
 same 'records may end in NUL' "$T/out" "$T/tsv"
@@ -114,6 +130,8 @@ printf '{"t":"\\u0068ello\\u0020\\ud83d\\ude00 \\"w\\"\\n"}\n' | classify --fiel
 printf 'hello \360\237\230\200 "w"\n\000' | classify -0 -l red,green >"$T/some"
 same 'whose escapes are undone' "$T/out" "$T/some"
 printf '{"t":"a"}\n{"u":"a"}\n{"t":1}\n[]\n{"t":"\\ud800"}\n{"t":"a"\n\n{"t":"b"} x\n{"t":"a","t":"b"}\n' >"$T/json"
+awk 'BEGIN { printf "{\"t\":\"a\",\"u\":"; for (i = 0; i < 300; i++) printf "["; print "" }' >"$T/deep"
+exits 'brackets without end are no record' 65 classify --field t -l red,green "$T/deep"
 exits 'a record that is none is told of, and the others are answered' 65 classify -j --field t -l red,green "$T/json"
 is 'each by its number' "$(sed 's/.*record \([0-9]*\): .*/\1/' "$T/err" | tr '\n' ' ')" '2 3 4 5 6 7 8 '
 like 'and its file' "$(cat "$T/err")" '^llm-classify: .*json, record 2: the object has no such field$'
