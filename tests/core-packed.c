@@ -8,6 +8,7 @@
 
 #include "libcore/kernels/kernels.h"
 #include "tests/blocks.h"
+#include "tests/products.h"
 #include "tests/tap.h"
 
 #include <math.h>
@@ -15,11 +16,6 @@
 #include <string.h>
 
 enum { MAX_UNIT = 10, GUARD = 16 };
-
-static const enum llm_dtype types[] = {LLM_DTYPE_Q4_0_R8, LLM_DTYPE_Q4_1_R8, LLM_DTYPE_Q5_0_R8,
-    LLM_DTYPE_Q5_1_R8, LLM_DTYPE_Q8_0_R8, LLM_DTYPE_Q4_K_R8, LLM_DTYPE_Q5_K_R8,
-    LLM_DTYPE_Q6_K_R8};
-enum { N_TYPE = sizeof types / sizeof types[0] };
 
 static void *
 take(size_t n_bytes)
@@ -64,10 +60,10 @@ matrix_free(struct matrix *m)
 static int
 random_columns(enum llm_dtype type, uint64_t *state)
 {
-	static const int some[] = {576, 1536, 2048 + 256};
+	static const int some[] = {96, 160, 576, 1536, 2048, 2048 + 256, 2080};
 	int block = llm_dtype_info((uint32_t)type)->block;
 	int n = block * (1 + (int)(test_random(state) % (block == 32 ? 80 : 10)));
-	int other = some[test_random(state) % 3];
+	int other = some[test_random(state) % (sizeof some / sizeof some[0])];
 	return test_random(state) % 3 == 0 && other % block == 0 ? other : n;
 }
 
@@ -167,7 +163,7 @@ compare(const struct llm_product_kernels *k, const struct matrix *m, int n_tok,
 static void
 test_products(const struct llm_kernels *k, enum llm_dtype type, bool precise, uint64_t *state)
 {
-	static const int n_tok[] = {1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 40, 521};
+	static const int n_tok[] = {1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 40, 71, 521};
 	const struct llm_dtype_info *info = llm_dtype_info((uint32_t)type);
 	size_t wrong = 0, first = 0;
 	int n = k->product == &llm_product_generic ? 6 : sizeof n_tok / sizeof n_tok[0];
@@ -196,8 +192,8 @@ main(void)
 {
 	uint64_t state = 20250302;
 	const struct llm_kernels *k;
-	for (int i = 0; i < N_TYPE; i++)
-		test_moves(types[i], &state);
+	for (int i = 0; i < TEST_N_PACKED; i++)
+		test_moves(test_packed_types[i], &state);
 	tap_ok(llm_packed_type(LLM_DTYPE_Q4_K, 16) == LLM_DTYPE_Q4_K_R8 &&
 		   llm_packed_type(LLM_DTYPE_Q4_K, 12) == LLM_DTYPE_Q4_K &&
 		   llm_packed_type(LLM_DTYPE_Q4_K_R8, 16) == LLM_DTYPE_Q4_K_R8 &&
@@ -205,9 +201,9 @@ main(void)
 		   llm_packed_type(LLM_DTYPE_BF16, 16) == LLM_DTYPE_BF16,
 	    "rows that are no multiple of eight and types without a packed layout stay plain");
 	for (int s = 0; (k = llm_kernels_at(s)) != NULL; s++)
-		for (int i = 0; i < N_TYPE; i++) {
-			test_products(k, types[i], false, &state);
-			test_products(k, types[i], true, &state);
+		for (int i = 0; i < TEST_N_PACKED; i++) {
+			test_products(k, test_packed_types[i], false, &state);
+			test_products(k, test_packed_types[i], true, &state);
 		}
 	return tap_done();
 }

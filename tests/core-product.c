@@ -7,6 +7,7 @@
 #include "libcore/kernels/kernels.h"
 
 #include "tests/blocks.h"
+#include "tests/products.h"
 #include "tests/tap.h"
 
 #include <math.h>
@@ -14,11 +15,6 @@
 #include <string.h>
 
 enum { MAX_ROW = 80, GUARD = 16 };
-
-static const enum llm_dtype types[] = {LLM_DTYPE_F32, LLM_DTYPE_F16, LLM_DTYPE_BF16,
-    LLM_DTYPE_Q4_0, LLM_DTYPE_Q4_1, LLM_DTYPE_Q5_0, LLM_DTYPE_Q5_1, LLM_DTYPE_Q8_0,
-    LLM_DTYPE_Q2_K, LLM_DTYPE_Q3_K, LLM_DTYPE_Q4_K, LLM_DTYPE_Q5_K, LLM_DTYPE_Q6_K};
-enum { N_TYPE = sizeof types / sizeof types[0] };
 
 /* One random product with everything it points to. */
 struct problem {
@@ -218,14 +214,14 @@ compare(const struct llm_product_kernels *k, const struct llm_product *shape, in
 static int
 columns(const struct llm_dtype_info *info, int i)
 {
-	static const int any[] = {1, 7, 15, 16, 17, 31, 33, 100, 576, 1023, 2080, 4099};
-	static const int by32[] = {1, 2, 3, 5, 7, 8, 9, 18, 27, 48, 65, 131};
-	static const int by256[] = {1, 2, 3, 6, 7, 8, 9, 12, 1, 2, 17, 33};
+	static const int any[] = {1, 7, 15, 16, 17, 31, 33, 100, 576, 1023, 2080, 4099, 96};
+	static const int by32[] = {1, 2, 3, 5, 7, 8, 9, 18, 27, 48, 65, 131, 64};
+	static const int by256[] = {1, 2, 3, 6, 7, 8, 9, 12, 1, 2, 17, 33, 5};
 	if (info->block == 1)
 		return any[i];
 	return info->block == 32 ? 32 * by32[i] : 256 * by256[i];
 }
-enum { N_COLUMNS = 12 };
+enum { N_COLUMNS = 13 };
 
 /* A set against plain C, over numbers of tokens, columns, rows and kinds of data. */
 static void
@@ -261,11 +257,11 @@ test_ends(const struct llm_kernels *k, uint64_t *state)
 {
 	static const unsigned char bytes[] = {0x00, 0xff, 0x80, 0x7f, 0x0f, 0xf0};
 	size_t wrong = 0;
-	for (int i = 0; i < N_TYPE; i++) {
-		const struct llm_dtype_info *info = llm_dtype_info(types[i]);
+	for (int i = 0; i < TEST_N_PLAIN; i++) {
+		const struct llm_dtype_info *info = llm_dtype_info(test_plain_types[i]);
 		for (int j = 0; j < 24 && info->block > 1; j++) {
 			struct llm_product shape = {
-			    .type = types[i], .n_row = 16, .n_col = 1024};
+			    .type = test_plain_types[i], .n_row = 16, .n_col = 1024};
 			struct problem m[2];
 			for (int s = 0; s < 2; s++) {
 				int n_tok = j % 2 ? 1 : 13;
@@ -276,9 +272,9 @@ test_ends(const struct llm_kernels *k, uint64_t *state)
 					p += b * (size_t)info->block_bytes;
 					memset(p, bytes[j / 4], (size_t)info->block_bytes);
 					/* All scales 1 where the type keeps d first. */
-					if (types[i] != LLM_DTYPE_Q2_K &&
-					    types[i] != LLM_DTYPE_Q3_K &&
-					    types[i] != LLM_DTYPE_Q6_K)
+					if (test_plain_types[i] != LLM_DTYPE_Q2_K &&
+					    test_plain_types[i] != LLM_DTYPE_Q3_K &&
+					    test_plain_types[i] != LLM_DTYPE_Q6_K)
 						memcpy(p, "\x00\x3c", 2);
 					else
 						memcpy(
@@ -326,12 +322,13 @@ main(void)
 {
 	uint64_t state = 20240611;
 	const struct llm_kernels *k;
-	for (int i = 0; i < N_TYPE; i++) {
-		for (int precise = 0;
-		     precise < (types[i] > LLM_DTYPE_F16 && types[i] != LLM_DTYPE_BF16) + 1;
+	for (int i = 0; i < TEST_N_PLAIN; i++) {
+		for (int precise = 0; precise < (test_plain_types[i] > LLM_DTYPE_F16 &&
+						    test_plain_types[i] != LLM_DTYPE_BF16) +
+						    1;
 		     precise++) {
-			test_contract(types[i], precise, &state);
-			test_doubles(types[i], precise, &state);
+			test_contract(test_plain_types[i], precise, &state);
+			test_doubles(test_plain_types[i], precise, &state);
 		}
 	}
 	for (int s = 0; (k = llm_kernels_at(s)) != NULL; s++) {
@@ -339,10 +336,10 @@ main(void)
 		if (s == 0)
 			continue;
 		test_ends(k, &state);
-		for (int i = 0; i < N_TYPE; i++) {
-			test_set(k, types[i], false, &state);
-			if (llm_dtype_info(types[i])->block > 1)
-				test_set(k, types[i], true, &state);
+		for (int i = 0; i < TEST_N_PLAIN; i++) {
+			test_set(k, test_plain_types[i], false, &state);
+			if (llm_dtype_info(test_plain_types[i])->block > 1)
+				test_set(k, test_plain_types[i], true, &state);
 		}
 	}
 	return tap_done();

@@ -10,17 +10,12 @@
 #include "libcore/kernels/kernels.h"
 #include "libcore/pool.h"
 #include "tests/blocks.h"
+#include "tests/products.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static const enum llm_dtype types[] = {LLM_DTYPE_Q4_0, LLM_DTYPE_Q4_1, LLM_DTYPE_Q5_0,
-    LLM_DTYPE_Q5_1, LLM_DTYPE_Q8_0, LLM_DTYPE_Q2_K, LLM_DTYPE_Q3_K, LLM_DTYPE_Q4_K,
-    LLM_DTYPE_Q5_K, LLM_DTYPE_Q6_K, LLM_DTYPE_Q4_0_R8, LLM_DTYPE_Q4_1_R8, LLM_DTYPE_Q5_0_R8,
-    LLM_DTYPE_Q5_1_R8, LLM_DTYPE_Q8_0_R8, LLM_DTYPE_Q4_K_R8, LLM_DTYPE_Q5_K_R8,
-    LLM_DTYPE_Q6_K_R8, LLM_DTYPE_F16, LLM_DTYPE_BF16, LLM_DTYPE_F32};
 
 enum { MAX_THREAD = 64, REPEAT = 9, BIG_BYTES = 160 << 20, MANY = 512 };
 
@@ -174,12 +169,30 @@ print_peaks(struct llm_pool *pool)
 }
 #endif
 
+/*
+ * Weights of a type: floats as in a model, for a subnormal one costs some processors a hundred cycles;
+ * else random bytes with every half finite, so that no format meets NaN: the top bits stay clear.
+ */
+static void
+fill_memory(unsigned char *memory, enum llm_dtype type)
+{
+	uint64_t state = 7;
+	if (llm_dtype_info(type)->act == LLM_ACT_F32)
+		test_weights(memory, type,
+		    (1 << 20) / (size_t)llm_dtype_info(type)->block_bytes, TEST_PLAIN, &state);
+	else
+		for (size_t i = 0; i < 1 << 20; i++)
+			memory[i] = (unsigned char)(test_random(&state) >> 56) & 0xbb;
+	for (size_t i = 1 << 20; i < BIG_BYTES; i += 1 << 20)
+		memcpy(memory + i, memory, 1 << 20);
+}
+
 /* Rates of one type by one set: tokens 1 from memory, then some from the cache. */
 static void
 bench_type(
     struct llm_pool *pool, struct work *w, const char *set, enum llm_dtype type, int n_col)
 {
-	static const int counts[] = {1, 2, 4, 8, 16, 32, MANY};
+	static const int counts[] = {1, 2, 3, 4, 6, 8, 12, 16, 32, MANY};
 	const struct llm_dtype_info *info = llm_dtype_info(type);
 	size_t row_bytes = llm_dtype_row_bytes(type, n_col);
 	int n_big = (int)(BIG_BYTES / row_bytes) & ~63;
@@ -248,22 +261,19 @@ main(int argc, char **argv)
 		clock_id = CLOCK_MONOTONIC;
 	printf("set\ttype\ttokens\tmedian\tbest\n");
 	print_peaks(pool);
-	/* Random bytes with every half finite, so that no format meets NaN: the top bits stay clear. */
-	uint64_t state = 7;
 	unsigned char *memory = take(BIG_BYTES + 4096);
-	for (size_t i = 0; i < 1 << 20; i++)
-		memory[i] = (unsigned char)(test_random(&state) >> 56) & 0xbb;
-	for (size_t i = 1 << 20; i < BIG_BYTES; i += 1 << 20)
-		memcpy(memory + i, memory, 1 << 20);
 	char *scratch = take((size_t)llm_pool_n_thread(pool) * LLM_PRODUCT_SCRATCH);
 	for (int s = 0; (k = llm_kernels_at(s)) != NULL; s++) {
 		if (argc > 2 ? strcmp(argv[2], k->name) != 0 : s == 0)
 			continue;
-		for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		for (int i = 0; i < TEST_N_PRODUCT; i++) {
+			enum llm_dtype type = test_product_type(i);
 			struct work w = {
 			    .k = k->product, .scratch = scratch, .memory = (char *)memory};
-			if (argc <= 3 || strcmp(argv[3], llm_dtype_info(types[i])->name) == 0)
-				bench_type(pool, &w, k->name, types[i], n_col);
+			if (argc > 3 && strcmp(argv[3], llm_dtype_info(type)->name) != 0)
+				continue;
+			fill_memory(memory, type);
+			bench_type(pool, &w, k->name, type, n_col);
 		}
 	}
 	free(scratch);

@@ -9,18 +9,22 @@
 #ifndef LLM_KERNELS_X86_PRODUCT_FLOAT_H
 #define LLM_KERNELS_X86_PRODUCT_FLOAT_H
 
-#include "libcore/kernels/x86/product_unpack.h"
+#include "libcore/kernels/x86/product_packed.h"
+#include "libcore/kernels/x86/product_rows.h"
 #include "libcore/packed.h"
 
 enum {
 	LLM_FLOAT_ROWS = 8,
-	LLM_FLOAT_TOKENS = 512, /* that share one dequantizing */
-	LLM_FLOAT_TILE = 6,     /* most tokens of a tile */
+	LLM_FLOAT_TOKENS = 120, /* most that share one dequantizing, */
+	LLM_FLOAT_NEAR =
+	    512 << 10,      /* and bytes of their activations, which stay in the second cache */
+	LLM_FLOAT_TILE = 6, /* most tokens of a tile */
 	LLM_FLOAT_DIRECT = 3, /* tokens up to which halves are widened as they are multiplied */
 	LLM_FLOAT_WIDE =
 	    2048, /* columns of a chunk for few tokens, a row being read at length */
 	LLM_FLOAT_SHORT = 2500, /* bytes of a row up to which the next rows are fetched ahead */
 	LLM_FLOAT_NARROW = 512, /* for many, so that a tile stays in the nearest cache */
+	LLM_FLOAT_PAD = 16,     /* between rows of a panel, a power of two apart otherwise */
 };
 
 #ifdef __AVX512F__
@@ -91,23 +95,83 @@ llm_float_block(float *y, const uint8_t *w, struct llm_format f)
 	}
 }
 
-/* n weights from column k0 of row r, as floats. */
-typedef void (*llm_float_fill)(float *y, const struct llm_product *p, int r, int k0, int n);
+/* n weights from column k0 of row r, or of the eight packed rows from r on, `stride` apart. */
+typedef void (*llm_float_fill)(
+    float *y, size_t stride, const struct llm_product *p, int r, int k0, int n);
 
-/* Of a plain row, or of a packed one by a copy of each block. */
 LLM_INLINE void
 llm_float_blocks(
     float *y, const struct llm_product *p, int r, int k0, int n, struct llm_format f)
 {
-	struct llm_packed_row from = {p->w, p->type, p->n_col, r};
-	uint8_t block[sizeof(struct llm_block_q6_K)]; /* the longest */
-	int n_block = p->n_col / f.block, b = k0 / f.block;
-	const uint8_t *w =
-	    (const uint8_t *)p->w + ((size_t)r * (size_t)n_block + (size_t)b) * (size_t)f.bytes;
-	for (int k = 0; k < n; k += f.block, b++, w += f.bytes) {
-		if (llm_packed_is(p->type))
-			llm_packed_blocks(block, &from, b, 1);
-		llm_float_block(y + k, llm_packed_is(p->type) ? block : w, f);
+	size_t n_block = (size_t)(p->n_col / f.block);
+	const uint8_t *w = (const uint8_t *)p->w +
+			   ((size_t)r * n_block + (size_t)(k0 / f.block)) * (size_t)f.bytes;
+	for (int k = 0; k < n; k += f.block, w += f.bytes)
+		llm_float_block(y + k, w, f);
+}
+
+/* Columns [32 c, 32 c + 32) of a packed block as the bytes of eight rows; c is a constant. */
+LLM_INLINE void
+llm_float_columns(__m256i q[8], struct llm_packed_block b, struct llm_format f, const int c)
+{
+	for (int g = 0; g < 8; g++)
+		q[g] = f.bits == 6 && c >= 4
+			   ? llm_packed_group(f, llm_packed_second(b), (c - 4) * 8 + g)
+			   : llm_packed_group(f, b, c * 8 + g);
+	llm_transpose8(q);
+}
+
+/* One block of eight packed rows, the same values as llm_float_block gives. */
+LLM_INLINE void
+llm_float_eight(float *y, size_t stride, struct llm_packed_block b, struct llm_format f)
+{
+	float d[8], m[8] = {0};
+	uint8_t sc[4][32], min[2][32]; /* four of each row */
+	_mm256_storeu_ps(d, llm_v_halves(b.d, 0));
+	if (f.m_at >= 0)
+		_mm256_storeu_ps(m, llm_v_halves(b.m, 0));
+	const int n_sub = f.block == 32 ? 1 : 256 / llm_panel_sub(f), sub = f.block / n_sub;
+	for (int i = 0; f.block == 256 && i < n_sub / 4; i++) {
+		_mm256_storeu_si256((__m256i_u *)sc[i], llm_packed_scales(f, b, i));
+		if (f.m_at >= 0)
+			_mm256_storeu_si256((__m256i_u *)min[i], llm_packed_minima(b, i));
+	}
+	for (int c = 0; c < f.block / 32; c++) {
+		__m256i q[8];
+		llm_float_columns(q, b, f, c);
+		for (int r = 0; r < 8; r++)
+			for (int half = 0; half < 2; half++) {
+				int j = (c * 32 + half * 16) / sub;
+				float scale = d[r], add = m[r];
+				if (f.block == 256) {
+					uint8_t x = sc[j / 4][r * 4 + j % 4];
+					scale *= f.bits == 6 ? (float)(int8_t)x : (float)x;
+				}
+				if (f.block == 256 && f.m_at >= 0)
+					add = -(add * (float)min[j / 4][r * 4 + j % 4]);
+				llm_float16(y + (size_t)r * stride + c * 32 + half * 16,
+				    half ? _mm256_extracti128_si256(q[r], 1)
+					 : _mm256_castsi256_si128(q[r]),
+				    scale, f.zero, f.m_at >= 0, add);
+			}
+	}
+}
+
+/* The unit of eight packed rows from r on; k0 is the first column of a span. */
+LLM_INLINE void
+llm_float_unit(float *y, size_t stride, const struct llm_product *p, int r, int k0, int n,
+    struct llm_format f)
+{
+	const int most = f.block == 32 ? 4 : 1;
+	size_t n_block = (size_t)(p->n_col / f.block);
+	const uint8_t *w = (const uint8_t *)p->w +
+			   ((size_t)r * n_block + 8 * (size_t)(k0 / f.block)) * (size_t)f.bytes;
+	for (int left = n / f.block; left > 0;) {
+		int n_span = left < most ? left : most;
+		for (int i = 0; i < n_span; i++, y += f.block)
+			llm_float_eight(y, stride, llm_packed_at(f, w, 0, i, n_span), f);
+		w += n_span * 8 * f.bytes;
+		left -= n_span;
 	}
 }
 
@@ -267,21 +331,26 @@ static void
 llm_float_rows(const struct llm_product *p, struct llm_floats *s, float *panel,
     const int row[LLM_FLOAT_ROWS], llm_float_fill fill, int n_tok)
 {
+	bool packed = llm_packed_is(p->type);
 	bool half = p->type == LLM_DTYPE_F16 || p->type == LLM_DTYPE_BF16;
 	size_t row_bytes = llm_dtype_row_bytes(p->type, p->n_col);
 	bool direct = p->type == LLM_DTYPE_F32 || (half && n_tok <= LLM_FLOAT_DIRECT);
 	int chunk = n_tok <= LLM_FLOAT_TILE ? LLM_FLOAT_WIDE : LLM_FLOAT_NARROW;
+	size_t stride = (size_t)chunk + LLM_FLOAT_PAD;
 	memset(s->lane, 0, (size_t)n_tok * LLM_FLOAT_ROWS * 16 * sizeof(float));
 	for (s->k0 = 0; s->k0 < p->n_col; s->k0 += chunk) {
 		s->n_col = p->n_col - s->k0 < chunk ? p->n_col - s->k0 : chunk;
 		for (int i = 0; i < LLM_FLOAT_ROWS; i++) {
 			const uint8_t *w = (const uint8_t *)p->w + (size_t)row[i] * row_bytes;
 			s->row[i] = direct ? w + (size_t)s->k0 * (half ? 2 : 4)
-					   : (const uint8_t *)(panel + i * chunk);
-			if (!direct && i > 0 && row[i] == row[i - 1])
+					   : (const uint8_t *)(panel + (size_t)i * stride);
+			if (direct || (packed && i > 0))
+				continue;
+			if (i > 0 && row[i] == row[i - 1])
 				s->row[i] = s->row[i - 1];
-			else if (!direct)
-				fill(panel + i * chunk, p, row[i], s->k0, s->n_col);
+			else
+				fill(panel + (size_t)i * stride, stride, p, row[i], s->k0,
+				    s->n_col);
 		}
 		if (direct && p->type == LLM_DTYPE_F16)
 			llm_float_direct(s, n_tok, LLM_DTYPE_F16);
@@ -292,6 +361,28 @@ llm_float_rows(const struct llm_product *p, struct llm_floats *s, float *panel,
 	}
 }
 
+/* Rows [r, r + n_row), at most eight, against tokens [s->t0, s->t0 + n_tok). */
+static void
+llm_float_group(const struct llm_product *p, struct llm_floats *s, float *panel, int r,
+    int n_row, int n_tok, llm_float_fill fill)
+{
+	size_t row_bytes = llm_dtype_row_bytes(p->type, p->n_col);
+	int row[LLM_FLOAT_ROWS]; /* past the end the last row stands again */
+	for (int i = 0; i < LLM_FLOAT_ROWS; i++)
+		row[i] = i < n_row ? r + i : r + n_row - 1;
+	/* Rows this short end before the processor sees that it might fetch ahead. */
+	if (row_bytes <= LLM_FLOAT_SHORT)
+		for (size_t at = 0; at < LLM_FLOAT_ROWS * row_bytes; at += 64)
+			_mm_prefetch(
+			    (const char *)p->w + (size_t)(r + LLM_FLOAT_ROWS) * row_bytes + at,
+			    _MM_HINT_T0);
+	llm_float_rows(p, s, panel, row, fill, n_tok);
+	for (int t = 0; t < n_tok; t++)
+		for (int i = 0; i < n_row; i++)
+			p->y[(size_t)(s->t0 + t) * p->y_stride + (size_t)(r + i)] =
+			    llm_float_tree(s->lane + (t * LLM_FLOAT_ROWS + i) * 16);
+}
+
 /* Rows [row0, row1) of a product; fill is NULL for F32. */
 static void
 llm_float_run(
@@ -299,32 +390,19 @@ llm_float_run(
 {
 	struct llm_floats s = {.x = p->x};
 	float *panel = scratch;
-	size_t row_bytes = llm_dtype_row_bytes(p->type, p->n_col);
-	s.lane = panel + LLM_FLOAT_ROWS * LLM_FLOAT_WIDE;
-	_Static_assert((LLM_FLOAT_WIDE + LLM_FLOAT_TOKENS * 16) * LLM_FLOAT_ROWS * 4 <=
-			   (int)LLM_PRODUCT_SCRATCH,
+	int most = (int)(LLM_FLOAT_NEAR / 4 / p->n_col) / LLM_FLOAT_TILE * LLM_FLOAT_TILE;
+	most = most < 4 * LLM_FLOAT_TILE ? 4 * LLM_FLOAT_TILE : most;
+	most = most > LLM_FLOAT_TOKENS ? LLM_FLOAT_TOKENS : most;
+	s.lane = panel + LLM_FLOAT_ROWS * (LLM_FLOAT_WIDE + LLM_FLOAT_PAD);
+	_Static_assert(
+	    (LLM_FLOAT_WIDE + LLM_FLOAT_PAD + LLM_FLOAT_TOKENS * 16) * LLM_FLOAT_ROWS * 4 <=
+		(int)LLM_PRODUCT_SCRATCH,
 	    "panel and lanes fit the scratch");
-	for (int r = row0; r < row1; r += LLM_FLOAT_ROWS) {
-		int n_row = row1 - r < LLM_FLOAT_ROWS ? row1 - r : LLM_FLOAT_ROWS;
-		int row[LLM_FLOAT_ROWS]; /* past the end the last row stands again */
-		for (int i = 0; i < LLM_FLOAT_ROWS; i++)
-			row[i] = i < n_row ? r + i : r + n_row - 1;
-		/* Rows this short end before the processor sees that it might fetch ahead. */
-		if (row_bytes <= LLM_FLOAT_SHORT)
-			for (size_t at = 0; at < LLM_FLOAT_ROWS * row_bytes; at += 64)
-				_mm_prefetch((const char *)p->w +
-						 (size_t)(r + LLM_FLOAT_ROWS) * row_bytes + at,
-				    _MM_HINT_T0);
-		for (s.t0 = 0; s.t0 < p->x->n_tok; s.t0 += LLM_FLOAT_TOKENS) {
-			int n_tok = p->x->n_tok - s.t0;
-			n_tok = n_tok < LLM_FLOAT_TOKENS ? n_tok : LLM_FLOAT_TOKENS;
-			llm_float_rows(p, &s, panel, row, fill, n_tok);
-			for (int t = 0; t < n_tok; t++)
-				for (int i = 0; i < n_row; i++)
-					p->y[(size_t)(s.t0 + t) * p->y_stride +
-					     (size_t)(r + i)] =
-					    llm_float_tree(
-						s.lane + (t * LLM_FLOAT_ROWS + i) * 16);
+	for (s.t0 = 0; s.t0 < p->x->n_tok; s.t0 += most) {
+		int n_tok = p->x->n_tok - s.t0 < most ? p->x->n_tok - s.t0 : most;
+		for (int r = row0; r < row1; r += LLM_FLOAT_ROWS) {
+			int n_row = row1 - r < LLM_FLOAT_ROWS ? row1 - r : LLM_FLOAT_ROWS;
+			llm_float_group(p, &s, panel, r, n_row, n_tok, fill);
 		}
 	}
 }

@@ -23,7 +23,7 @@ static const unsigned char few[LLM_DTYPE_MAX] = {
 };
 
 /* The same of packed weights. */
-enum { FEW_PACKED = 12 };
+enum { FEW_PACKED = 32 };
 
 static void
 run(const struct llm_product *p, int row0, int row1, void *scratch)
