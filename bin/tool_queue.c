@@ -178,10 +178,13 @@ tool_queue_run(struct tool_queue *q)
 	q->n_pending = 0;
 	for (int i = 0; i < q->n_item; i++) {
 		struct item *it = &q->item[i];
+		char *bad = (char *)(uintptr_t)it->rec.bad;
+		if (it->known != NULL)
+			it->rec.bad = it->known->bad;
 		q->maker.emit(
-		    q->maker.context, &it->rec, it->known != NULL ? it->known->value : NULL);
+		    q->maker.context, &it->rec, it->rec.bad == NULL ? it->known->value : NULL);
 		free((char *)(uintptr_t)it->rec.raw);
-		free((char *)(uintptr_t)it->rec.bad);
+		free(bad);
 	}
 	if (q->n_item > 0)
 		tool_flush();

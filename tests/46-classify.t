@@ -201,4 +201,37 @@ if have_model; then
 else
 	skip 'the small model: praise is more positive than blame' 'no model: the small model could not be fetched'
 fi
+
+# By an encoder: cosines as llm-embed's vectors have them.
+if have_encoder; then
+	near() {
+		llm-classify -m "$LLM_TEST_ENCODER" "$@"
+	}
+	printf 'The disk is full.\nWrong password for root.\n\nThe switch lost its link.\n' >"$T/text"
+	printf 'disk\tstorage, disks, file systems\nlogin\nnet\tcables and networks\n' >"$T/labels"
+	{ printf 'storage, disks, file systems\nlogin\ncables and networks\n'; cat "$T/text"; } |
+		llm-embed -m "$LLM_TEST_ENCODER" >"$T/vectors" 2>"$T/err"
+	near -j -L "$T/labels" "$T/text" >"$T/out"
+	is 'an encoder: a label has its share of exp(20 cos)' "$(awk -F '\t' '
+		FNR == NR && NR <= 3 { for (i = 1; i <= NF; i++) ref[NR, i] = $i; next }
+		FNR == NR { sum = 0
+			for (k = 1; k <= 3; k++) { dot = 0; for (i = 1; i <= NF; i++) dot += $i * ref[k, i]; p[NR - 3, k] = exp(20 * dot); sum += p[NR - 3, k] }
+			for (k = 1; k <= 3; k++) p[NR - 3, k] /= sum
+			next }
+		{ sub(/.*"labels":\{/, ""); split($0, part, /[,}]/)
+			for (k = 1; k <= 3; k++) { split(part[k], f, ":"); d = f[2] - p[FNR, k]; if (d > 1e-4 || d < -1e-4) print FNR, k, f[2], p[FNR, k] } }
+		' "$T/vectors" "$T/out")" ''
+	is 'an encoder: it knows what lines are about' "$(cut -d '"' -f 6 "$T/out" | sed 3d | tr '\n' ' ')" 'disk login net '
+	near -j -L "$T/labels" --batch 1 -t 1 "$T/text" >"$T/b"
+	same 'an encoder: alone and together are the same' "$T/b" "$T/out"
+	printf 'net\tThe disk is full\nnet\tNo space left on the disk\ndisk\tabc\n' >"$T/examples"
+	is 'an encoder: the nearest examples vote' "$(head -n 1 "$T/text" | near -L "$T/labels" -e "$T/examples" | cut -f 1)" net
+	awk 'BEGIN { for (i = 0; i < 600; i++) printf "word "; print "" }' >"$T/words"
+	exits 'an encoder: a record too long is told of by number' 65 near -l disk,net "$T/words"
+	like 'with both numbers' "$(cat "$T/err")" 'record 1: [0-9]+ tokens: the encoder takes at most [0-9]+'
+	exits 'an encoder: with --fit head its beginning is taken' 0 near --fit head -l disk,net "$T/words"
+	refuses 'an encoder: it is asked nothing' 64 'asked nothing' near -p x -l disk,net "$T/text"
+else
+	skip 'an encoder: a label has its share of exp(20 cos)' 'no encoder: the sentence encoder could not be fetched'
+fi
 done_testing

@@ -173,4 +173,21 @@ if have_model && have_shared logs/OpenSSH.log; then
 else
 	skip 'a log of 2,000 lines is read from its beginning' 'no shared data: ../shared/data is not there'
 fi
+
+# By an encoder: near to a phrase.
+if have_encoder; then
+	printf 'The disk is full.\nWrong password for root.\n\nNo space left on device.\nLunch is at noon.\n' >text
+	{ echo 'storage space ran out'; cat text; } | llm-embed -m "$LLM_TEST_ENCODER" 2>/dev/null |
+		awk -F '\t' 'NR == 1 { split($0, q); next } { dot = 0; for (i = 1; i <= NF; i++) dot += $i * q[i]; print (dot >= 0.3 ? "yes" : "no") }' >near
+	paste near text | sed -n 's/^yes	//p' >want
+	llm-grep -m "$LLM_TEST_ENCODER" 'storage space ran out' text >got
+	same 'an encoder: what has a cosine of 0.3 is printed' got want
+	is 'an encoder: that is what means something near' "$(cat got)" "$(printf 'The disk is full.\nNo space left on device.')"
+	llm-grep -m "$LLM_TEST_ENCODER" --batch 1 -t 1 'storage space ran out' text >got
+	same 'an encoder: the bytes are the same one by one' got want
+	is 'an encoder: --margin is the least cosine' "$(llm-grep -m "$LLM_TEST_ENCODER" -c --margin 0.99 'The disk is full.' text)" 1
+	exits 'an encoder: status 1 where nothing is near' 1 llm-grep -m "$LLM_TEST_ENCODER" 'the poetry of Rilke' text
+else
+	skip 'an encoder: what has a cosine of 0.3 is printed' 'no encoder: the sentence encoder could not be fetched'
+fi
 done_testing
