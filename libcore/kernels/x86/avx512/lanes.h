@@ -45,11 +45,9 @@ lanes_exp_below(__m512 x)
 	y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(5.0000001201e-1f));
 	y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.0f));
 	y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.0f));
-	/* A NaN converts to 0x80000000, which the shift makes 0: y stays NaN. */
-	__m512i shift = _mm512_slli_epi32(_mm512_cvtps_epi32(n), 23);
-	y = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(y), shift));
+	/* Times 2^n, exactly: what is not below the bound is a normal number, or NaN. */
 	__mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.33654f), _CMP_NLT_UQ);
-	return _mm512_maskz_mov_ps(normal, y);
+	return _mm512_maskz_scalef_ps(normal, y, n);
 }
 
 /* llm_expf of each lane. */
