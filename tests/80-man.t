@@ -100,6 +100,7 @@ sandbox() {
 		cp "$T/box/notes.txt" "$T/box/$name"
 	done
 	printf '1\n504\n' >"$T/box/ids"
+	"$LLM_TEST_BUILD/tests/mksafetensors" "$T/made" && cp -r "$T/made/good" "$T/box/all-MiniLM-L6-v2"
 	cp "$T/box/ids" "$T/box/ids.txt"
 	ln -s "$LLM_TEST_MODEL" "$T/box/model.gguf"
 	ln -s "$LLM_TEST_MODEL" "$T/box/SmolLM2.gguf"

@@ -14,6 +14,8 @@ _llm_complete() {
 	--at) words='line paragraph' ;;
 	--seed) words=random ;;
 	--kv) words='f16 q8_0' ;;
+	--pooling) words='mean first last' ;;
+	--type) words='f32 f16 q8_0' ;;
 	esac
 	if [[ -z $words && ${1##*/} == llm-model && $cur != -* ]]; then
 		case $COMP_CWORD:$prev in
@@ -32,4 +34,4 @@ _llm_complete() {
 
 complete -o bashdefault -o default -F _llm_complete llm-tokenize llm-generate llm-chat llm-score \
 	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit llm-bench llm-classify \
-	llm-grep
+	llm-grep llm-embed llm-convert
