@@ -66,10 +66,21 @@ size_t chat_count(struct chat *c, const char *text, size_t n);
 int chat_ask(enum llm_generate_stop *stop, struct chat *c, const char *text, size_t n,
     bool (*cancel)(void *context), struct llm_err *err);
 /*
+ * For a session's transcript: add a message (text is copied; ids, where they are not NULL and not none, are taken
+ * over); drop the last; of two system messages at the beginning, where they are equal, drop the first.
+ */
+void chat_add(
+    struct chat *c, enum llm_role role, const char *text, size_t n, struct llm_ids *ids);
+void chat_drop(struct chat *c);
+bool chat_take_system(struct chat *c);
+
+/*
  * chat_keep - standard output is closed, and of the last turn's prompt what the options say is kept; prompt is
  * the text that its data follows, where there are data.
  */
 void chat_keep(struct chat *c, const char *prompt);
+/* The same with all that is computed, answers too: for a session. */
+void chat_keep_all(struct chat *c);
 /* One line on stderr where the answer was cut; returns whether it was. */
 bool chat_tell_cut(const struct chat *c, enum llm_generate_stop stop);
 
@@ -80,7 +91,8 @@ bool chat_tell_cut(const struct chat *c, enum llm_generate_stop stop);
  */
 char *chat_input(size_t *n_out, struct chat *c, const char *prompt, const char *data, size_t n);
 
-/* chat_talk - a conversation on a terminal, until its end of input. */
-void chat_talk(struct chat *c);
+/* chat_talk - a conversation on a terminal, until its end of input; kept where session is one. */
+struct chat_session;
+void chat_talk(struct chat *c, struct chat_session *session);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "bin/chat.h"
 #include "bin/chat_line.h"
+#include "bin/chat_session.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -87,7 +88,7 @@ answer(struct chat *c, const struct draft *d)
 }
 
 void
-chat_talk(struct chat *c)
+chat_talk(struct chat *c, struct chat_session *session)
 {
 	struct sigaction sa = {.sa_handler = on_interrupt}, before;
 	struct chat_line *lines = chat_line_open();
@@ -95,13 +96,16 @@ chat_talk(struct chat *c)
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, &before);
 	while (read_message(&d, lines)) {
-		if (strcmp(d.s, "/reset") == 0)
+		if (strcmp(d.s, "/reset") == 0) {
 			chat_reset(c);
-		else if (strcmp(d.s, "/help") == 0)
+			chat_session_reset(session, c);
+		} else if (strcmp(d.s, "/help") == 0)
 			tool_note("/reset forgets the conversation; Ctrl-C stops an answer; "
 				  "Ctrl-D ends; a line that ends in \\ goes on");
-		else if (d.n > 0)
+		else if (d.n > 0) {
 			answer(c, &d);
+			chat_session_keep(session, c);
+		}
 	}
 	sigaction(SIGINT, &before, NULL);
 	free(d.s);

@@ -79,6 +79,35 @@ push_text(struct chat *c, enum llm_role role, const char *text, size_t n)
 }
 
 void
+chat_add(struct chat *c, enum llm_role role, const char *text, size_t n, struct llm_ids *ids)
+{
+	if (ids == NULL || ids->n == 0) {
+		push_text(c, role, text, n);
+		return;
+	}
+	push(c, (struct llm_message){.role = role, .ids = ids->v, .n_ids = ids->n});
+	*ids = (struct llm_ids){0};
+}
+
+void
+chat_drop(struct chat *c)
+{
+	drop_last(c);
+}
+
+bool
+chat_take_system(struct chat *c)
+{
+	const struct llm_message *a = &c->message[0], *b = &c->message[1];
+	if (a->role != LLM_ROLE_SYSTEM || b->role != LLM_ROLE_SYSTEM ||
+	    a->n_text != b->n_text || memcmp(a->text, b->text, a->n_text) != 0)
+		return false;
+	free((char *)(uintptr_t)a->text);
+	memmove(c->message, c->message + 1, --c->n * sizeof *c->message);
+	return true;
+}
+
+void
 chat_reset(struct chat *c)
 {
 	while (c->n > 0)
@@ -124,6 +153,14 @@ chat_keep(struct chat *c, const char *prompt)
 		n = shared(c, c->options->scope == CHAT_KEEP_PROMPT ? prompt : "");
 	}
 	tool_prefix_keep(&c->prefix, c->generate, c->prompt.v, n);
+}
+
+void
+chat_keep_all(struct chat *c)
+{
+	size_t n;
+	const llm_token *ids = llm_generate_done(&n, c->generate);
+	tool_prefix_keep(&c->prefix, c->generate, ids, n);
 }
 
 size_t

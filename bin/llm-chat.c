@@ -5,6 +5,7 @@
  * output.  With neither prompt nor data it is a conversation on the terminal.
  */
 #include "bin/chat.h"
+#include "bin/chat_session.h"
 #include "bin/tool_sampling.h"
 
 #include <limits.h>
@@ -26,7 +27,8 @@ scope_take(const char *arg, void *context)
 	return -1;
 }
 
-static const char *prompt_file;
+static const char *prompt_file, *session_name, *forget;
+static bool list_sessions;
 
 static const struct tool_option options[] = {
     {.letter = 'S',
@@ -59,6 +61,20 @@ static const struct tool_option options[] = {
 	.help = "today's date, where the template writes one (26 Jul 2024)",
 	.kind = TOOL_STRING,
 	.dest = &chat_options.date},
+    {.name = "session",
+	.metavar = "NAME",
+	.help = "go on with the conversation of this name, or begin it",
+	.kind = TOOL_STRING,
+	.dest = &session_name},
+    {.name = "sessions",
+	.help = "list the conversations that are kept",
+	.kind = TOOL_FLAG,
+	.dest = &list_sessions},
+    {.name = "forget",
+	.metavar = "NAME",
+	.help = "remove the conversation of this name",
+	.kind = TOOL_STRING,
+	.dest = &forget},
     {.name = "cache",
 	.metavar = "all|prompt|system",
 	.help = "keep the beginning of the prompt this far for later calls (all)",
@@ -119,6 +135,20 @@ read_prompt(char *const *words)
 	return all;
 }
 
+/* What has nothing to do with a model; true where that was all. */
+static bool
+look_after_sessions(int argc, int first)
+{
+	if (!list_sessions && forget == NULL)
+		return false;
+	tool_operands(argc, first, 0);
+	if (forget != NULL)
+		chat_session_forget(forget);
+	if (list_sessions)
+		chat_session_list();
+	return true;
+}
+
 static int
 take_one_turn(struct chat *c, const char *prompt, const char *data, size_t n)
 {
@@ -138,23 +168,33 @@ int
 main(int argc, char **argv)
 {
 	struct chat chat;
+	struct chat_session session = {.fd = -1};
 	char *data = NULL;
 	size_t n = 0;
 	int status = 0;
 	tool_sampling.temp = 0.6;
 	tool_sampling.top_p = 0.9;
 	int first = tool_start(&tool, argc, argv);
+	if (look_after_sessions(argc, first))
+		tool_exit(0);
 	char *prompt = read_prompt(argv + first);
 	bool terminal = isatty(STDIN_FILENO);
 	chat_open(&chat, &chat_options);
+	if (session_name != NULL)
+		chat_session_open(&session, &chat, session_name);
 	if (!terminal)
 		tool_read_all(&data, &n, NULL);
 	if (terminal && prompt == NULL)
-		chat_talk(&chat);
+		chat_talk(&chat, &session);
 	else
 		status = take_one_turn(&chat, prompt == NULL ? "" : prompt,
 		    data == NULL ? "" : data, data == NULL ? 0 : chomp(data, n));
-	chat_keep(&chat, prompt == NULL ? "" : prompt);
+	chat_session_keep(&session, &chat);
+	if (session_name != NULL)
+		chat_keep_all(&chat);
+	else
+		chat_keep(&chat, prompt == NULL ? "" : prompt);
+	chat_session_close(&session);
 	chat_close(&chat);
 	free(prompt);
 	free(data);

@@ -48,6 +48,13 @@ llm_generate_seq(struct llm_generate *g)
 	return g->seq;
 }
 
+const llm_token *
+llm_generate_done(size_t *n, const struct llm_generate *g)
+{
+	*n = g->done.n;
+	return g->done.v;
+}
+
 int
 llm_generate_warm(struct llm_generate *g, const llm_token *ids, struct llm_err *err)
 {

@@ -75,6 +75,8 @@ int llm_generate_run(struct llm_generate_result *out, struct llm_generate *g,
  */
 struct llm_seq *llm_generate_seq(struct llm_generate *g);
 int llm_generate_warm(struct llm_generate *g, const llm_token *ids, struct llm_err *err);
+/* The tokens of all positions that are computed, n of them; the sequence's own until it goes on. */
+const llm_token *llm_generate_done(size_t *n, const struct llm_generate *g);
 
 /* "end", "string", "limit", "context", "cancel". */
 const char *llm_generate_stop_name(enum llm_generate_stop stop);
