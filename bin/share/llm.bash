@@ -13,6 +13,8 @@ _llm_complete() {
 	--template) words='chatml llama2 llama3 mistral' ;;
 	--at) words='line paragraph' ;;
 	--seed) words=random ;;
+	--cache) words='all prompt system' ;;
+	--session | --forget) words=$(llm-chat --sessions 2>/dev/null | cut -f 1) ;;
 	--kv) words='f16 q8_0' ;;
 	--pooling) words='mean first last' ;;
 	--type) words='f32 f16 q8_0' ;;
@@ -24,6 +26,7 @@ _llm_complete() {
 		2:export | 2:path | 2:default | 2:rm) words=$(llm-model list 2>/dev/null | cut -f 1) ;;
 		esac
 	fi
+	[[ ${1##*/} == llm-cache && $COMP_CWORD == 1 && $cur != -* ]] && words='list size trim wipe'
 	if [[ -z $words && $cur == -* ]]; then
 		words=$("$1" -h 2>/dev/null | grep -oE '(^|[ ,[])--?[a-zA-Z0-9][a-z-]*' | tr -d ' ,[' | sort -u)
 	fi
@@ -34,4 +37,4 @@ _llm_complete() {
 
 complete -o bashdefault -o default -F _llm_complete llm-tokenize llm-generate llm-chat llm-score \
 	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit llm-bench llm-classify \
-	llm-grep llm-embed llm-convert
+	llm-grep llm-embed llm-search llm-convert llm-cache
