@@ -54,12 +54,25 @@ make_model --shape tiny --type Q4_1 --align 8 --version 2 "$T/old.gguf"
 both 'a file of the older version, aligned to 8 bytes' "$T/old.gguf"
 printf 'trailing bytes' >>"$T/old.gguf"
 both 'a file with bytes after its data' "$T/old.gguf"
+is 'a plain file is plain' "$(llm-pack -q "$T/old.gguf")" plain
+is 'a packed one packed' "$(llm-pack -q "$T/packed.gguf")" packed
+refuses 'which is asked of one file' 64 'wants one file' llm-pack -q -x "$T/old.gguf"
 exits 'a packed file is packed again' 0 llm-pack "$T/packed.gguf" "$T/twice.gguf"
 is 'to itself' "$(cmp "$T/packed.gguf" "$T/twice.gguf" 2>&1)" ''
 cp "$T/old.gguf" "$T/place.gguf"
 exits 'a file is packed in its place' 0 llm-pack "$T/place.gguf" "$T/place.gguf"
 is 'like any other' "$(cmp "$T/place.gguf" "$T/packed.gguf" 2>&1)" ''
 is 'to standard output too' "$(llm-pack "$T/old.gguf" - | cmp - "$T/packed.gguf" 2>&1)" ''
+
+make_model --shape tinyk --type Q4_K_M --align 4096 "$T/wide.gguf"
+python3 - "$T/wide.gguf" <<'END'
+import re, sys
+b = open(sys.argv[1], "rb").read()
+assert len(re.findall(b"\0{200,}", b)) > 10
+open(sys.argv[1], "wb").write(re.sub(b"\0{200,}", lambda m: m.group()[:16] + b"\xa5" * (len(m.group()) - 16), b))
+END
+both 'a file aligned to 4096 bytes, with padding that is not zero,' "$T/wide.gguf"
+answers "$T/wide.gguf"
 
 make_model --split 3 "$T/parts.gguf"
 mkdir "$T/set"
