@@ -277,19 +277,27 @@ killed(void)
 	int good = 0, runs = 60;
 	for (int i = 0; i < runs; i++) {
 		ids_make(ids, 100 + (unsigned)i % 5);
+		int ready[2];
+		char byte;
+		if (pipe(ready) < 0)
+			break;
 		pid_t child = fork();
 		if (child == 0) {
 			struct llm_kvstore *store = store_open();
 			struct llm_seq *s = seq_new();
 			float *logits = calloc((size_t)model->config.n_vocab, sizeof *logits);
 			compute(logits, s, ids, 0, N_TOK);
-			kill(getppid(), SIGUSR1);
+			if (write(ready[1], "", 1) != 1)
+				_exit(1);
 			for (;;) {
 				wipe();
 				llm_kvstore_save(store, s, ids, N_TOK, &err);
 			}
 		}
-		pause();
+		close(ready[1]);
+		if (read(ready[0], &byte, 1) != 1)
+			break;
+		close(ready[0]);
 		usleep((unsigned)(i * 37 % 3000));
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
@@ -299,17 +307,9 @@ killed(void)
 	    runs);
 }
 
-static void
-nothing(int number)
-{
-	(void)number;
-}
-
 int
 main(void)
 {
-	struct sigaction sa = {.sa_handler = nothing};
-	sigaction(SIGUSR1, &sa, NULL);
 	struct llm_pass_params params[] = {{.n_thread = 1}, {.n_thread = 1, .kv = LLM_KV_Q8_0},
 	    {.n_thread = 1, .precise = true}};
 	static const char *const what[] = {"f16", "q8_0", "precise"};
