@@ -3,6 +3,7 @@
  *
  * llm-embed: records in, the vector of each out, in their order.
  */
+#include "bin/embed.h"
 #include "bin/tool.h"
 #include "bin/tool_records.h"
 #include "embed/embedder.h"
@@ -154,12 +155,16 @@ why_not(char buf[static 120], const struct batch *b, int i)
 	}
 }
 
+/* n values, and between them a mark. */
 static void
-print_tsv(const float *y, int n)
+print_values(const float *y, int n, char mark)
 {
-	for (int i = 0; i < n; i++)
-		tool_printf("%s%.9g", i > 0 ? "\t" : "", (double)y[i]);
-	tool_printf("\n");
+	char text[EMBED_VALUE + 1];
+	for (int i = 0; i < n; i++) {
+		text[0] = mark;
+		size_t used = embed_value(text + 1, y[i]);
+		tool_write(text + (i == 0), used + (i > 0));
+	}
 }
 
 static void
@@ -173,8 +178,7 @@ print_json(uintmax_t number, const float *y, int n, const char *why)
 		return;
 	}
 	tool_printf("\"embedding\":[");
-	for (int i = 0; i < n; i++)
-		tool_printf("%s%.9g", i > 0 ? "," : "", (double)y[i]);
+	print_values(y, n, ',');
 	tool_printf("]}\n");
 }
 
@@ -204,7 +208,8 @@ print_one(struct batch *b, int i)
 	} else if (why[0] != '\0') {
 		tool_printf("\n");
 	} else {
-		print_tsv(y, n);
+		print_values(y, n, '\t');
+		tool_printf("\n");
 	}
 }
 
