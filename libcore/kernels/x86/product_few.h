@@ -179,6 +179,8 @@ llm_few_step(const struct llm_few *s, struct llm_format f, const struct llm_pack
 {
 	const int n = llm_panel_sub(f) / 4;
 	struct llm_few_sub sub;
+	/* Nothing of a step is read before the last one ends, or registers run out. */
+	__asm__ volatile("" ::: "memory");
 	sub.at = at + j;
 	for (int h = 0; h < H; h++) {
 		llm_vi scales = llm_packed_scales(f, b[h], j / 4);

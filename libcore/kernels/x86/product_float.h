@@ -19,7 +19,8 @@ enum {
 	LLM_FLOAT_NEAR =
 	    512 << 10,      /* and bytes of their activations, which stay in the second cache */
 	LLM_FLOAT_TILE = 6, /* most tokens of a tile */
-	LLM_FLOAT_DIRECT = 3, /* tokens up to which halves are widened as they are multiplied */
+	LLM_FLOAT_DIRECT =
+	    12, /* tokens up to which halves are widened as they are multiplied */
 	LLM_FLOAT_WIDE =
 	    2048, /* columns of a chunk for few tokens, a row being read at length */
 	LLM_FLOAT_SHORT = 2500, /* bytes of a row up to which the next rows are fetched ahead */
@@ -33,7 +34,7 @@ enum { LLM_FLOAT_WIDTH = 16 };
 #define llm_vector_load(p) _mm512_loadu_ps(p)
 #define llm_vector_store(p, v) _mm512_storeu_ps((p), (v))
 #define llm_vector_fma(a, b, c) _mm512_fmadd_ps((a), (b), (c))
-#define llm_vector_keep(v) __asm__("" : "+v"(v))
+#define llm_vector_keep(v) __asm__ volatile("" : "+v"(v))
 #define llm_vector_halves(p) _mm512_cvtph_ps(llm_load256(p))
 #define llm_vector_brains(p) \
 	_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(llm_load256(p)), 16))
@@ -43,7 +44,7 @@ enum { LLM_FLOAT_WIDTH = 8 };
 #define llm_vector_load(p) _mm256_loadu_ps(p)
 #define llm_vector_store(p, v) _mm256_storeu_ps((p), (v))
 #define llm_vector_fma(a, b, c) _mm256_fmadd_ps((a), (b), (c))
-#define llm_vector_keep(v) __asm__("" : "+x"(v))
+#define llm_vector_keep(v) __asm__ volatile("" : "+x"(v))
 #define llm_vector_halves(p) _mm256_cvtph_ps(llm_load128(p))
 #define llm_vector_brains(p) \
 	_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(llm_load128(p)), 16))
@@ -242,8 +243,11 @@ llm_float_tile(const struct llm_floats *s, int r, int t, const int n_row, const 
 				    lane + (j * LLM_FLOAT_ROWS + i) * 16 + part);
 		for (int k = part; k < whole; k += 16) {
 			llm_vector w[LLM_FLOAT_ROWS];
-			for (int i = 0; i < n_row; i++)
+			for (int i = 0; i < n_row; i++) {
 				w[i] = llm_float_weights(s->row[r + i], k, type);
+				if (n > 1)
+					llm_vector_keep(w[i]);
+			}
 			for (int j = 0; j < n; j++) {
 				llm_vector v = llm_vector_load(x + (size_t)j * stride + k);
 				llm_vector_keep(v); /* or gcc loads it once for each row */
@@ -275,45 +279,33 @@ llm_float_tiles(const struct llm_floats *s, int t, const int n, const enum llm_d
 		llm_float_tile(s, r, t, most, n, type);
 }
 
-/* The chunk against n_tok tokens. */
+/* The chunk against n_tok tokens; the type is a constant. */
 LLM_INLINE void
-llm_float_sweep(const struct llm_floats *s, int n_tok)
+llm_float_sweep(const struct llm_floats *s, int n_tok, const enum llm_dtype type)
 {
 	int n_tile = (n_tok + LLM_FLOAT_TILE - 1) / LLM_FLOAT_TILE;
 	for (int i = 0, t = 0, next; i < n_tile; i++, t = next) {
 		next = n_tok * (i + 1) / n_tile;
 		switch (next - t) {
 		case 1:
-			llm_float_tiles(s, t, 1, LLM_DTYPE_F32);
+			llm_float_tiles(s, t, 1, type);
 			break;
 		case 2:
-			llm_float_tiles(s, t, 2, LLM_DTYPE_F32);
+			llm_float_tiles(s, t, 2, type);
 			break;
 		case 3:
-			llm_float_tiles(s, t, 3, LLM_DTYPE_F32);
+			llm_float_tiles(s, t, 3, type);
 			break;
 		case 4:
-			llm_float_tiles(s, t, 4, LLM_DTYPE_F32);
+			llm_float_tiles(s, t, 4, type);
 			break;
 		case 5:
-			llm_float_tiles(s, t, 5, LLM_DTYPE_F32);
+			llm_float_tiles(s, t, 5, type);
 			break;
 		default:
-			llm_float_tiles(s, t, 6, LLM_DTYPE_F32);
+			llm_float_tiles(s, t, 6, type);
 		}
 	}
-}
-
-/* The chunk against at most LLM_FLOAT_DIRECT tokens, its weights still halves. */
-LLM_INLINE void
-llm_float_direct(const struct llm_floats *s, int n_tok, const enum llm_dtype type)
-{
-	if (n_tok == 1)
-		llm_float_tiles(s, 0, 1, type);
-	else if (n_tok == 2)
-		llm_float_tiles(s, 0, 2, type);
-	else
-		llm_float_tiles(s, 0, 3, type);
 }
 
 /* The tree over sixteen lanes: i + (i + 8), + 4, + 2, + 1. */
@@ -353,11 +345,11 @@ llm_float_rows(const struct llm_product *p, struct llm_floats *s, float *panel,
 				    s->n_col);
 		}
 		if (direct && p->type == LLM_DTYPE_F16)
-			llm_float_direct(s, n_tok, LLM_DTYPE_F16);
+			llm_float_sweep(s, n_tok, LLM_DTYPE_F16);
 		else if (direct && p->type == LLM_DTYPE_BF16)
-			llm_float_direct(s, n_tok, LLM_DTYPE_BF16);
+			llm_float_sweep(s, n_tok, LLM_DTYPE_BF16);
 		else
-			llm_float_sweep(s, n_tok);
+			llm_float_sweep(s, n_tok, LLM_DTYPE_F32);
 	}
 }
 
