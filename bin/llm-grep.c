@@ -111,7 +111,7 @@ int
 main(int argc, char **argv)
 {
 	struct tool_records records;
-	for (size_t i = 0; tool_run_options[i].name != NULL && i < 15; i++) {
+	for (size_t i = 0; i < 15 && tool_run_options[i].name != NULL; i++) {
 		run_options[i] = tool_run_options[i];
 		if (run_options[i].letter == 'v')
 			run_options[i].letter = 0;

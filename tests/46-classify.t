@@ -168,6 +168,24 @@ is 'and not touched' "$(cat "$T/run")" "red${tab}0.5"
 refuses 'nor is a directory' 66 'directory' classify -j -l red,green --resume "$T" "$T/lines"
 refuses '--resume wants JSON Lines' 64 'give -j' classify -l red,green --resume "$T/run" "$T/lines"
 
+# On a terminal.
+if command -v expect >/dev/null; then
+	cat >"$T/terminal" <<-'END'
+	log_user 0
+	spawn -noecho sh -c $env(COMMAND)
+	expect eof
+	puts $expect_out(buffer)
+	END
+	COMMAND="{ head -n 2 $T/lines; sleep 0.8; sed -n 3,4p $T/lines; } |
+		llm-classify -m $T/tiny.gguf --template llama2 -l red,green,re,blue >$T/out" \
+		TERM=xterm expect "$T/terminal" >"$T/shown"
+	like 'progress is shown on a terminal' "$(tr '\r' '\n' <"$T/shown")" 'llm-classify: [34] records, [0-9]+/s$'
+	head -n 4 "$T/tsv" >"$T/some"
+	same 'and the output is the same' "$T/out" "$T/some"
+else
+	skip 'progress is shown on a terminal' 'no expect on this machine'
+fi
+
 # What is refused.
 refuses 'no labels' 64 'no labels' classify "$T/lines"
 refuses 'labels twice over' 64 'exclude' classify -l a,b -L "$T/labels" "$T/lines"
