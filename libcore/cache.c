@@ -29,7 +29,8 @@ llm_seq_new(struct llm_seq **out, const struct llm_config *c, enum llm_kv_type t
 		    n_ctx, c->n_ctx);
 	if (type == LLM_KV_Q8_0 && c->d_head % 32 != 0)
 		return llm_err_set(err, LLM_EUNSUPPORTED,
-		    "q8_0 keys and values need heads of a multiple of 32 dimensions, found %d",
+		    "q8_0 keys and values need heads of a multiple of 32 dimensions, found %d: "
+		    "keep them in f16",
 		    c->d_head);
 	if (!page_size(&page_bytes, c, type))
 		return llm_err_nomem(err, SIZE_MAX);

@@ -204,6 +204,17 @@ for weights in token_embd.weight blk.0.attn_q blk.1.ffn_down output_norm; do
 	done
 done
 
+# The type of keys and values.
+model=$T/tiny.gguf
+echo 'hello world, how are you?' >"$T/in"
+generate -n 24 "$T/in" >"$T/plain"
+generate -n 24 --kv f16 "$T/in" >"$T/out"
+same '--kv f16 is what is done anyway' "$T/out" "$T/plain"
+refuses '--kv beside --precise is refused' 64 'precise.*--kv f16' generate -n 1 --kv f16 --precise "$T/in"
+refuses '--kv takes no other type' 64 '--kv f32: expected f16|q8_0' generate -n 1 --kv f32 "$T/in"
+refuses 'heads of 16 do not go into q8_0' 65 'multiple of 32 dimensions, found 16: keep them in f16' \
+	generate -n 1 --kv q8_0 "$T/in"
+
 if have_model; then
 	model=$LLM_TEST_MODEL
 	echo 'The capital of France is' >"$T/in"
@@ -215,13 +226,9 @@ if have_model; then
 	same 'the small model: one thread gives the same bytes' "$T/out" "$T/plain"
 	LLM_KERNELS=generic generate -n 24 "$T/in" >"$T/out"
 	same 'the small model: plain C gives the same bytes' "$T/out" "$T/plain"
-	generate -n 24 --kv f16 "$T/in" >"$T/out"
-	same 'the small model: --kv f16 is what is done anyway' "$T/out" "$T/plain"
 	generate -n 24 --kv q8_0 "$T/in" >"$T/eight"
 	LLM_KERNELS=generic generate -n 24 -t 1 --kv q8_0 "$T/in" >"$T/out"
 	same 'the small model: --kv q8_0 gives the same bytes with plain C, on one thread' "$T/out" "$T/eight"
-	refuses '--kv beside --precise is refused' 64 'precise.*kv' generate -n 1 --kv f16 --precise "$T/in"
-	refuses '--kv f32 is refused' 64 'kv f32: expected f16|q8_0' generate -n 1 --kv f32 "$T/in"
 	generate -n 8 --precise "$T/in" >"$T/out"
 	is 'the small model: --precise answers' "$([ -s "$T/out" ] && echo yes)" yes
 	printf 'Smile: \360\237\230\200\360\237\230\200\360\237\230\200\360\237\230\200\360\237\230\200' |
