@@ -149,6 +149,7 @@ RUN	= LLM_TEST_BIN='$(CURDIR)/$(BINDIR)' LLM_TEST_BUILD='$(CURDIR)/$(BUILD)' \
 
 model:
 	@[ -n "$${LLM_TEST_MODEL+set}" ] || $(STORE) get --plain smollm2 >/dev/null || :
+	@[ -n "$${LLM_TEST_ENCODER+set}" ] || $(STORE) get minilm >/dev/null || :
 
 check:
 	@.ci/deps install build test -- fetch lint
