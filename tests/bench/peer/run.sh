@@ -38,11 +38,17 @@ peer_rate() {
 		sed -n 's/.*"avg_ts": *\([0-9.]*\).*/\1/p' | tail -n 1
 }
 
-# peer_compare NAME SET PLAIN PACKED THEIRS OURS: three times in turn; the median of the ratios.
+# Is this row among those that ROWS, a pattern, names?
+peer_wanted() {
+	echo "$1" | grep -Eq -e "${ROWS:-.}"
+}
+
+# peer_compare NAME SET PLAIN PACKED THEIRS OURS [TURNS]: three times in turn; the median of the ratios.
 peer_compare() {
+	peer_wanted "$1" || return 0
 	: >"$BENCH_DIR/ratios"
-	for turn in 1 2 3; do
-		say "$1 $2: $turn of 3"
+	for turn in ${7-1 2 3}; do
+		say "$1 $2: turn $turn"
 		# shellcheck disable=SC2086 # options are words
 		theirs=$(peer_rate "$3" $5)
 		# shellcheck disable=SC2086
@@ -65,6 +71,7 @@ peer_median() {
 
 # Tokens a second of 16 sequences, ours and theirs.
 peer_batch() {
+	peer_wanted peer-batch || return 0
 	: >"$BENCH_DIR/ratios"
 	for turn in 1 2 3; do
 		say "peer-batch $1: $turn of 3"
@@ -110,6 +117,6 @@ part_peer() {
 		none peer-tg-small "$set" 'no small model'
 	fi
 	peer_compare peer-tg-Q4_K_M "$set" "$peer_plain" "$peer_packed" '-p 0 -n 32 -r 1' '-n 32 -d 0'
-	peer_compare peer-depth "$set" "$peer_plain" "$peer_packed" '-p 0 -n 8 -d 4096 -r 1' '-n 8 -d 4096'
+	peer_compare peer-depth "$set" "$peer_plain" "$peer_packed" '-p 0 -n 8 -d 4096 -r 1' '-n 8 -d 4096' 1
 	peer_batch "$set" "$peer_plain" "$peer_packed"
 }
