@@ -119,7 +119,7 @@ struct batch {
 static void
 batch_add(struct batch *b, const struct tool_record *record)
 {
-	if (record->n_text > b->cap - b->n_bytes) {
+	if (record->n_text >= b->cap - b->n_bytes) {
 		size_t cap = b->cap + record->n_text + BATCH_BYTES;
 		char *more = realloc(b->bytes, cap);
 		if (more == NULL)
@@ -222,7 +222,7 @@ batch_run(struct batch *b)
 	if (b->n == 0)
 		return;
 	for (int i = 0; i < b->n; i++) {
-		b->text[i].s = at != NULL ? at : "";
+		b->text[i].s = at;
 		at += b->text[i].n;
 	}
 	if (llm_embedder_run(b->y, b->embedder, b->text, b->n, &err) < 0)
