@@ -46,11 +46,6 @@ llm_scratch_layout(struct llm_scratch *s, size_t *bytes, void *base, const struc
 	s->x = take(&a, r, embd, f);
 	s->norm = take(&a, r, embd, f);
 	s->delta = take(&a, r, embd, f);
-	s->q = take(&a, r, heads * d, f);
-	s->k = take(&a, r, (size_t)c->n_head_kv * d, f);
-	s->v = take(&a, r, (size_t)c->n_head_kv * d, f);
-	s->gate = take(&a, r, ff, f);
-	s->up = take(&a, r, ff, f);
 	s->cosine = take(&a, r, d / 2, f);
 	s->sine = take(&a, r, d / 2, f);
 
@@ -59,6 +54,11 @@ llm_scratch_layout(struct llm_scratch *s, size_t *bytes, void *base, const struc
 	s->act[LLM_ACT_Q32] = take(&a, 1, llm_act_bytes(LLM_ACT_Q32, widest, rows), 1);
 	s->act[LLM_ACT_Q256] = take(&a, 1, llm_act_bytes(LLM_ACT_Q256, widest, rows), 1);
 
+	/* Attention is over before the feed-forward begins: they share. */
+	size_t begin = a.used;
+	s->q = take(&a, r, heads * d, f);
+	s->k = take(&a, r, (size_t)c->n_head_kv * d, f);
+	s->v = take(&a, r, (size_t)c->n_head_kv * d, f);
 	s->query = take(&a, r, heads * d, f);
 	s->m = take(&a, r, heads, f);
 	s->l = take(&a, r, heads, f);
@@ -68,6 +68,11 @@ llm_scratch_layout(struct llm_scratch *s, size_t *bytes, void *base, const struc
 	s->pl = take(&a, (size_t)s->n_partial, heads, f);
 	s->pacc = take(&a, (size_t)s->n_partial, heads * d, f);
 	s->tile = take(&a, r, 1 + group / LLM_ATTENTION_QUERIES + 1, sizeof *s->tile);
+	size_t end = a.used;
+	a.used = begin;
+	s->gate = take(&a, r, ff, f);
+	s->up = take(&a, r, ff, f);
+	a.used = a.used > end ? a.used : end;
 
 	s->thread_bytes = LLM_PRODUCT_SCRATCH;
 	if (s->thread_bytes < LLM_ATTENTION_SCRATCH)

@@ -60,6 +60,7 @@ struct llm_products {
 	struct llm_product product[3];
 	int unit0[4]; /* units of 8 rows before each, and in all */
 	int n;
+	int block_tok; /* of many tokens, so many at once */
 };
 
 /* y [n_tok][w->n_row] */

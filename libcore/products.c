@@ -13,6 +13,11 @@ enum {
 	UNIT = 8,        /* rows of a matrix that kernels take together */
 	PANEL_UNITS = 4, /* and that a panel of many tokens unpacks: 32 rows */
 	FEW_TOKENS = 8,  /* up to so many, a product is read, not multiplied */
+	/* Where there are fewer panels than this for a thread, they are cut by tokens too: in blocks of
+	 * whole tiles (4 tokens, or 6), as many as make unpacking a panel small beside using it. */
+	PANELS = 4,
+	TILES = 12,
+	BLOCK_LEAST = 48,
 	/* Of weights that are read: with less, claiming a chunk shows beside it; with more, the others
 	 * wait long for one who is held up. */
 	CHUNK_LEAST = 32 * 1024,
@@ -64,20 +69,56 @@ llm_input_fill(struct llm_pass *p, struct llm_input *in, int t0, int t1)
 	}
 }
 
-static void
-products_work(void *arg, int begin, int end, int thread)
+/* Tokens [t0, t1) of a. */
+static struct llm_act
+act_part(const struct llm_act *a, int t0, int t1)
 {
-	const struct llm_products *a = arg;
-	void *scratch = llm_pass_scratch(a->p, thread);
+	struct llm_act part = *a;
+	size_t t = (size_t)t0;
+	part.n_tok = t1 - t0;
+	part.x += t * a->x_stride;
+	if (a->kind == LLM_ACT_F32)
+		return part;
+	part.q += t * a->q_stride;
+	part.d += t * a->d_stride;
+	part.s += t * a->d_stride;
+	part.bsum += t * a->b_stride;
+	part.nsum += t * a->b_stride * 2;
+	return part;
+}
+
+/* Units [begin, end) of all rows, tokens [t0, t1). */
+static void
+products_part(const struct llm_products *a, int begin, int end, int t0, int t1, void *scratch)
+{
 	for (int i = 0; i < a->n; i++) {
 		int b = begin > a->unit0[i] ? begin : a->unit0[i];
 		int e = end < a->unit0[i + 1] ? end : a->unit0[i + 1];
 		if (b >= e)
 			continue;
-		const struct llm_product *product = &a->product[i];
+		struct llm_product part = a->product[i];
+		struct llm_act x = act_part(part.x, t0, t1);
 		int row1 = (e - a->unit0[i]) * UNIT;
-		a->p->kernels->product->run(product, (b - a->unit0[i]) * UNIT,
-		    row1 < product->n_row ? row1 : product->n_row, scratch);
+		part.x = &x;
+		part.y += (size_t)t0 * part.y_stride;
+		a->p->kernels->product->run(&part, (b - a->unit0[i]) * UNIT,
+		    row1 < part.n_row ? row1 : part.n_row, scratch);
+	}
+}
+
+/* Units of a region: block of tokens by block of tokens, in each all rows. */
+static void
+products_work(void *arg, int begin, int end, int thread)
+{
+	const struct llm_products *a = arg;
+	void *scratch = llm_pass_scratch(a->p, thread);
+	int n_tok = a->product[0].x->n_tok, n_unit = a->unit0[a->n];
+	while (begin < end) {
+		int block = begin / n_unit, t0 = block * a->block_tok;
+		int t1 = n_tok - t0 < a->block_tok ? n_tok : t0 + a->block_tok;
+		int to = (block + 1) * n_unit < end ? (block + 1) * n_unit : end;
+		products_part(a, begin - block * n_unit, to - block * n_unit, t0, t1, scratch);
+		begin = to;
 	}
 }
 
@@ -129,12 +170,29 @@ unit_bytes(const struct llm_products *a)
 	return bytes / (size_t)a->unit0[a->n] + 1;
 }
 
+/* Tokens of a block: all of n_tok, or so many that there are panels enough for all threads. */
+static int
+block_tokens(const struct llm_products *a, int n_tok)
+{
+	int n_panel = (a->unit0[a->n] + PANEL_UNITS - 1) / PANEL_UNITS;
+	int wanted = PANELS * llm_pool_n_thread(a->p->pool);
+	if (n_tok <= BLOCK_LEAST || n_panel >= wanted)
+		return n_tok;
+	int n_block = (wanted + n_panel - 1) / n_panel;
+	int block = (n_tok + n_block - 1) / n_block;
+	block = (block + TILES - 1) / TILES * TILES;
+	return block > BLOCK_LEAST ? block : BLOCK_LEAST;
+}
+
 /* All matrix products of the pass come through here: where several hosts would exchange outputs. */
 void
 llm_products_run(struct llm_products *a, int n_tok)
 {
-	struct llm_pool_region region = {
-	    .work = products_work, .arg = a, .n = a->unit0[a->n], .grain = PANEL_UNITS};
+	a->block_tok = block_tokens(a, n_tok);
+	struct llm_pool_region region = {.work = products_work,
+	    .arg = a,
+	    .n = ((n_tok - 1) / a->block_tok + 1) * a->unit0[a->n],
+	    .grain = PANEL_UNITS};
 	if (n_tok <= FEW_TOKENS) {
 		size_t bytes = unit_bytes(a);
 		region.grain = bytes < CHUNK_LEAST ? (int)(CHUNK_LEAST / bytes) : 1;
