@@ -209,8 +209,7 @@ tool_keep(const struct llm_gguf *g)
 	struct llm_hash id, stamp = llm_ident_stamp(g, false);
 	struct llm_tokenizer *t;
 	char *path = beside(g, IDENT);
-	if (llm_ident(&id, g, 0, &err) < 0 ||
-	    llm_ident_keep(path, &stamp, &id, 0644, &err) < 0)
+	if (llm_ident(&id, g, 0, &err) < 0 || llm_ident_keep(path, &stamp, &id, 0644, &err) < 0)
 		tool_die(&err);
 	free(path);
 	if (llm_encoder_is(g)) /* its tables are small */

@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LETTERS(X)                                                                           \
-	X("a")                                                                               \
-	X("b") X("c") X("d") X("e") X("f") X("g") X("h") X("i") X("j") X("k") X("l") X("m")  \
-	    X("n") X("o") X("p") X("q") X("r") X("s") X("t") X("u") X("v") X("w") X("x")     \
-		X("y") X("z") X("0") X("1") X("2") X("3") X("4") X("5") X("6") X("7") X("8") \
-		    X("9")
+#define LETTERS(X)                                                                          \
+	X("a")                                                                              \
+	X("b")                                                                              \
+	X("c") X("d") X("e") X("f") X("g") X("h") X("i") X("j") X("k") X("l") X("m") X("n") \
+	    X("o") X("p") X("q") X("r") X("s") X("t") X("u") X("v") X("w") X("x") X("y")    \
+		X("z") X("0") X("1") X("2") X("3") X("4") X("5") X("6") X("7") X("8") X("9")
 #define BEGINS(s) "\xE2\x96\x81" s,
 #define GOES_ON(s) s,
 
