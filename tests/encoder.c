@@ -10,19 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LETTERS(X)                                                                          \
-	X("a")                                                                              \
-	X("b")                                                                              \
-	X("c") X("d") X("e") X("f") X("g") X("h") X("i") X("j") X("k") X("l") X("m") X("n") \
-	    X("o") X("p") X("q") X("r") X("s") X("t") X("u") X("v") X("w") X("x") X("y")    \
-		X("z") X("0") X("1") X("2") X("3") X("4") X("5") X("6") X("7") X("8") X("9")
-#define BEGINS(s) "\xE2\x96\x81" s,
-#define GOES_ON(s) s,
+#define W "\xE2\x96\x81" /* U+2581: begins a word */
 
-const char *const encoder_tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]",
-    LETTERS(BEGINS) LETTERS(GOES_ON) BEGINS("the") BEGINS("disk") BEGINS("is") BEGINS("full")
-	BEGINS("un") BEGINS(".") BEGINS(",") BEGINS("!") BEGINS("[") BEGINS("]") BEGINS("#")
-	    GOES_ON("able") GOES_ON("aff") BEGINS("\xE6\x97\xA5") BEGINS("caf") BEGINS("ab")};
+const char *const encoder_tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", W "a",
+    W "b", W "c", W "d", W "e", W "f", W "g", W "h", W "i", W "j", W "k", W "l", W "m", W "n",
+    W "o", W "p", W "q", W "r", W "s", W "t", W "u", W "v", W "w", W "x", W "y", W "z", W "0",
+    W "1", W "2", W "3", W "4", W "5", W "6", W "7", W "8", W "9", "a", "b", "c", "d", "e", "f",
+    "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x",
+    "y", "z", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", W "the", W "disk", W "is",
+    W "full", W "un", W ".", W ",", W "!", W "[", W "]", W "#", "able", "aff", W "\xE6\x97\xA5",
+    W "caf", W "ab"};
 
 int
 encoder_n_tokens(void)
