@@ -79,14 +79,14 @@ has_avx512(const struct llm_cpu *cpu)
 #define LOAD4(op, r, size, i)                                                             \
 	op " " #i "(%0), %%" r "0\n\t" op " " #i "+" #size "(%0), %%" r "1\n\t" op " " #i \
 	   "+2*" #size "(%0), %%" r "2\n\t" op " " #i "+3*" #size "(%0), %%" r "3\n\t"
-#define LOAD_XMM                                                        \
-	LOAD4("movups", "xmm", 16, 0)                                   \
-	LOAD4("movups", "xmm", 16, 64)                                  \
-	LOAD4("movups", "xmm", 16, 128)                                 \
-	LOAD4("movups", "xmm", 16, 192)                                 \
-	LOAD4("movups", "xmm", 16, 256)                                 \
-	LOAD4("movups", "xmm", 16, 320) LOAD4("movups", "xmm", 16, 384) \
-	    LOAD4("movups", "xmm", 16, 448)
+#define LOAD_XMM                        \
+	LOAD4("movups", "xmm", 16, 0)   \
+	LOAD4("movups", "xmm", 16, 64)  \
+	LOAD4("movups", "xmm", 16, 128) \
+	LOAD4("movups", "xmm", 16, 192) \
+	LOAD4("movups", "xmm", 16, 256) \
+	LOAD4("movups", "xmm", 16, 320) \
+	LOAD4("movups", "xmm", 16, 384) LOAD4("movups", "xmm", 16, 448)
 #define LOAD_YMM                         \
 	LOAD4("vmovups", "ymm", 32, 0)   \
 	LOAD4("vmovups", "ymm", 32, 128) \
