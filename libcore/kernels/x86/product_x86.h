@@ -17,11 +17,10 @@ bool llm_product_quantize_avx2(struct llm_act *a, int t0, int t1);
 void llm_product_rows_avx2(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_rows_avxvnni(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_rows_avx512(const struct llm_product *p, int row0, int row1, void *scratch);
-/* Packed weights, any number of tokens for which llm_product_few_fits; one alone. */
+/* Packed weights, any number of tokens for which llm_product_few_fits. */
 void llm_product_few_avx2(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_few_avxvnni(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_few_avx512(const struct llm_product *p, int row0, int row1, void *scratch);
-void llm_product_one_avx512(const struct llm_product *p, int row0, int row1, void *scratch);
 /* For many tokens, either. */
 void llm_product_panel_avx2(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_panel_avxvnni(const struct llm_product *p, int row0, int row1, void *scratch);

@@ -31,8 +31,6 @@ run(const struct llm_product *p, int row0, int row1, void *scratch)
 	assert(p->x->n_col == p->n_col && row0 % 8 == 0 && row1 <= p->n_row);
 	if (p->x->kind == LLM_ACT_F32)
 		llm_product_float_avx512(p, row0, row1, scratch);
-	else if (llm_packed_is(p->type) && p->x->n_tok == 1)
-		llm_product_one_avx512(p, row0, row1, scratch);
 	else if (llm_packed_is(p->type) && p->x->n_tok <= FEW_PACKED &&
 		 llm_product_few_fits(p->x))
 		llm_product_few_avx512(p, row0, row1, scratch);
