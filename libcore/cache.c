@@ -138,6 +138,9 @@ void
 llm_seq_extend(struct llm_seq *s, int n_pos)
 {
 	assert(n_pos <= s->n_page * LLM_KV_PAGE && n_pos <= s->n_ctx);
+	/* What was filled in is not what another sequence's copy held there. */
+	if (s->n_pos < s->n_same)
+		s->n_same = s->n_pos;
 	if (n_pos > s->n_pos)
 		s->n_pos = n_pos;
 }

@@ -293,6 +293,12 @@ sharing(void)
 	must(llm_seq_share(s, from, LLM_KV_PAGE + 9, &err));
 	tap_ok(memcmp(s->page[1], from->page[1], s->page_bytes) == 0,
 	    "a copy that was written over is made again");
+	must(llm_seq_share(s, from, LLM_KV_PAGE + 5, &err));
+	memset(s->page[1], 0, s->page_bytes);
+	llm_seq_extend(s, LLM_KV_PAGE + 4);
+	must(llm_seq_share(s, from, LLM_KV_PAGE + 9, &err));
+	tap_ok(memcmp(s->page[1], from->page[1], s->page_bytes) == 0,
+	    "and so is one that was filled in otherwise");
 	must(llm_seq_share(s, from, 20, &err));
 	tap_ok(s->n_shared == 0 && s->page[0] != from->page[0] &&
 		   memcmp(s->page[0], from->page[0], s->page_bytes) == 0,
