@@ -31,9 +31,6 @@ enum { LLM_V_LANES = 8 };
 #endif
 enum { LLM_V_UNITS = LLM_V_LANES / 8 };
 
-/* Keeps the compiler from reordering a chain of sums, which costs it registers and half the rate. */
-#define LLM_V_KEEP(v) __asm__ volatile("" : "+x"(v))
-
 /* VPDPBUSD and VPDPWSSD, under the name that the instruction set gives them. */
 #if defined(LLM_WIDE) || defined(__AVX512VNNI__)
 #define LLM_VNNI
