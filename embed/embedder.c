@@ -3,8 +3,9 @@
  *
  * Opening an embedder, and texts on their way through it; see embedder.h.
  */
-#include "embed/embedder_private.h"
+#include "embed/embedder.h"
 
+#include "embed/embedder_private.h"
 #include "libcore/ident.h"
 #include "libcore/size.h"
 
