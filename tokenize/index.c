@@ -4,12 +4,14 @@
  * The tables of a vocabulary in a file; see index.h.  A head, then sections, each at a multiple of 64
  * bytes; how long they are follows from the head, so that there is one size that is right.
  */
+#define _GNU_SOURCE /* madvise, where there is one */
 #include "tokenize/index.h"
 
 #include "libcore/newfile.h"
 #include "libcore/size.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { VERSION = 1, ORDER = 0x01020304, ALIGN = 64, N_SOURCE = 3, MIN_BITS = 4, MAX_BITS = 26 };
@@ -214,6 +216,10 @@ llm_index_open(struct llm_map *map, const struct llm_index_tables *t, const stru
 	struct llm_map m;
 	if (llm_map_open(&m, path, NULL) < 0)
 		return false;
+#ifdef MADV_POPULATE_READ
+	/* All of it will be looked at: its pages come at once, not one fault after another. */
+	(void)madvise((void *)(uintptr_t)m.data, m.n_bytes, MADV_POPULATE_READ);
+#endif
 	if (!map_sound(&m, &v, &b, &s, g, spelling)) {
 		llm_map_close(&m);
 		return false;
