@@ -14,8 +14,8 @@
 #include "libcore/kernels/vector.h"
 
 struct llm_kernels {
-	const char
-	    *name; /* "generic"; x86: "avx2", "avxvnni", "avx512"; ARM: "neon", "dotprod" */
+	/* "generic"; x86: "avx2", "avxvnni", "avx512"; ARM: "neon", "dotprod" */
+	const char *name;
 	const struct llm_product_kernels *product;
 	const struct llm_vector_kernels *vector;
 	const struct llm_attention_kernels *attention;
