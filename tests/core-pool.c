@@ -52,6 +52,48 @@ regions(struct llm_pool *p, int n_region)
 }
 
 static void
+most_work(void *arg, int begin, int end, int thread)
+{
+	struct count *c = arg;
+	if (end - begin > 12)
+		atomic_fetch_add(&c->bad, 1);
+	count_work(arg, begin, end, thread);
+}
+
+/* A chunk that is told of early comes: the unit that it begins with is not yet done. */
+static void
+most_ahead(void *arg, int begin)
+{
+	struct count *c = arg;
+	if (begin % c->grain != 0 || begin >= c->n || atomic_load(&c->done[begin]) != 0)
+		atomic_fetch_add(&c->bad, 1);
+}
+
+static bool
+chunks_bounded(struct llm_pool *p)
+{
+	struct count *c = calloc(1, sizeof *c);
+	bool good = c != NULL;
+	for (int r = 0; good && r < 200; r++) {
+		memset(c, 0, sizeof *c);
+		*c = (struct count){.n = UNITS - r, .grain = 4, .n_thread = 1000};
+		struct llm_pool_region region = {.work = most_work,
+		    .ahead = most_ahead,
+		    .arg = c,
+		    .n = c->n,
+		    .grain = c->grain,
+		    .most = 15};
+		llm_pool_watch(p);
+		llm_pool_run_region(p, &region);
+		good = atomic_load(&c->bad) == 0;
+		for (int i = 0; i < UNITS; i++)
+			good = good && atomic_load(&c->done[i]) == (i < c->n);
+	}
+	free(c);
+	return good;
+}
+
+static void
 pause_ms(long ms)
 {
 	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
@@ -69,6 +111,10 @@ main(void)
 			continue;
 		tap_ok(regions(p, 2000), "%d threads do every unit of 2000 regions once",
 		    threads[i]);
+		tap_ok(chunks_bounded(p), "%d threads claim no chunk larger than was said",
+		    threads[i]);
+		tap_ok(llm_pool_n_active(p) >= 1 && llm_pool_n_active(p) <= threads[i],
+		    "and one to all of them are at work");
 		pause_ms(30);
 		tap_ok(regions(p, 20), "%d threads that slept do so again", threads[i]);
 		for (int k = 0; k < 5; k++) {
