@@ -108,6 +108,15 @@ exits 'nothing in, nothing out' 0 llm-embed /dev/null
 is 'not a line' "$(cat "$T/out")" ''
 exits 'a full disk is an error' 74 sh -c "llm-embed '$T/lines' >/dev/full"
 
+refuses 'the store takes for minilm only what was published' 65 'expected 90868376' llm-model get minilm --from "$T/made/good"
+refuses 'of a type that it knows' 64 'expected f32, f16 or q8_0' llm-model get minilm --type q4_0
+exits 'an encoder goes to the store as any model does' 0 llm-model add "$T/f32.gguf" made
+is 'where it is the default of its kind' "$(llm-model list | cut -f 1,3)" 'made	default-encoder'
+refuses 'and no default for chat' 66 'no default model' llm-model default
+is 'which llm-embed takes when nothing is named' "$(env -u LLM_ENCODER llm-embed "$T/lines")" "$(cat "$T/all")"
+exits 'it can be taken away' 0 llm-model rm made
+refuses 'and the default with it' 66 'llm-model get minilm' env -u LLM_ENCODER llm-embed "$T/lines"
+
 mkfifo "$T/in" "$T/vectors"
 llm-embed <"$T/in" >"$T/vectors" &
 exec 7>"$T/in" 8<"$T/vectors"
