@@ -40,7 +40,7 @@ static struct llm_hash
 ident(const char *path, int n_thread)
 {
 	struct llm_gguf *g;
-	struct llm_hash id;
+	struct llm_hash id = {{0}};
 	struct llm_err err = {0};
 	must(llm_gguf_open(&g, path, &err) == 0 && llm_ident(&id, g, n_thread, &err) == 0,
 	    err.msg);
