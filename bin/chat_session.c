@@ -85,7 +85,7 @@ die(int code, const char *path, const char *what)
 
 /* The file, locked; -1 where it is not there and is not to be made. */
 static int
-open_locked(const char *path, int flags)
+open_once(const char *path, int flags)
 {
 	int fd = open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
 	struct stat st;
@@ -100,6 +100,22 @@ open_locked(const char *path, int flags)
 		    errno == EWOULDBLOCK ? "another program has this session"
 					 : strerror(errno));
 	return fd;
+}
+
+/* The same; a file that another program removed before we had the lock is not the session. */
+static int
+open_locked(const char *path, int flags)
+{
+	for (;;) {
+		int fd = open_once(path, flags);
+		struct stat ours, now;
+		if (fd < 0)
+			return -1;
+		if (fstat(fd, &ours) == 0 && lstat(path, &now) == 0 &&
+		    ours.st_ino == now.st_ino && ours.st_dev == now.st_dev)
+			return fd;
+		close(fd);
+	}
 }
 
 static char *
@@ -150,6 +166,16 @@ follows(const struct chat *c, size_t n_own, enum llm_role role)
 	       role != LLM_ROLE_SYSTEM;
 }
 
+static bool
+in_vocabulary(const struct chat *c, const struct llm_ids *ids)
+{
+	int n_vocab = llm_tokenizer_n_vocab(c->engine.tokenizer);
+	for (size_t i = 0; i < ids->n; i++)
+		if (ids->v[i] < 0 || ids->v[i] >= n_vocab)
+			return false;
+	return true;
+}
+
 /* The messages that a whole transcript has, as far as its lines are good; returns the bytes of those. */
 static size_t
 take(struct chat *c, const char *text, size_t n, const char *path, const char *model)
@@ -164,11 +190,17 @@ take(struct chat *c, const char *text, size_t n, const char *path, const char *m
 		struct transcript_line l = {0};
 		int rc = end == NULL ? LLM_EDATA
 				     : transcript_parse(&l, text + at, len, line == 0, &err);
-		/* What was torn is the end; a bad line that others follow is damage. */
-		if (rc < 0 && (end == NULL || at + len + 1 == n))
+		/* What was torn is the end; a bad line that others follow is damage, and a whole first
+		 * one that is none of ours is somebody else's file. */
+		if (rc < 0 && (end == NULL || (line > 0 && at + len + 1 == n)))
 			break;
 		if (rc < 0) {
 			snprintf(what, sizeof what, "line %zu: %.200s", line + 1, err.msg);
+			die(LLM_EDATA, path, what);
+		}
+		if (line > 0 && same_model && !in_vocabulary(c, &l.ids)) {
+			snprintf(what, sizeof what,
+			    "line %zu: ids that the model does not have", line + 1);
 			die(LLM_EDATA, path, what);
 		}
 		if (line > 0 && !follows(c, n_own, l.role)) {
@@ -295,7 +327,7 @@ show(const char *dir, const char *file)
 {
 	char *slashed = join(dir, "/", file), when[32];
 	struct stat st;
-	struct tm tm;
+	struct tm tm = {0}; /* of a time that no calendar has */
 	size_t n;
 	int fd = open(slashed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {

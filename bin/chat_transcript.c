@@ -189,8 +189,10 @@ read_line(struct transcript_line *l, const struct llm_json *j, bool first)
 	for (int role = 0; role < 3; role++)
 		if (strcmp(s, roles[role]) == 0) {
 			l->role = (enum llm_role)role;
+			/* Ids are what a model generated: of others there are none. */
 			return read_text(&l->text, j) &&
-			       read_ids(&l->ids, llm_json_member(j, "ids"));
+			       read_ids(&l->ids, llm_json_member(j, "ids")) &&
+			       (l->ids.n == 0 || l->role == LLM_ROLE_ASSISTANT);
 		}
 	return false;
 }

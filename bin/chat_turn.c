@@ -110,9 +110,10 @@ chat_take_system(struct chat *c)
 void
 chat_reset(struct chat *c)
 {
-	while (c->n > 0)
+	/* That of a session stays too. */
+	while (c->n > (c->n > 0 && c->message[0].role == LLM_ROLE_SYSTEM))
 		drop_last(c);
-	if (c->options->system != NULL)
+	if (c->n == 0 && c->options->system != NULL)
 		push_text(c, LLM_ROLE_SYSTEM, c->options->system, strlen(c->options->system));
 }
 

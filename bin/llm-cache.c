@@ -59,7 +59,7 @@ list(int fd)
 		const struct llm_kvfile *one = &f.v[i];
 		struct llm_kvpage page;
 		char used[32], model[LLM_HASH_HEX] = "";
-		struct tm tm;
+		struct tm tm = {0}; /* of a time that no calendar has */
 		const char *kv = "";
 		int n_tok = 0;
 		gmtime_r(&one->used.tv_sec, &tm);

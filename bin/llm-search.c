@@ -13,32 +13,29 @@
 #include <string.h>
 
 static struct {
-  const char *model, *build, *add, *fit;
-  int n_thread;
+	const char *model, *build, *add, *fit;
+	int n_thread;
 } opt;
 static struct search search = {.n_best = 10, .min = -1e30};
 
 static const struct tool_option options[] = {
-    {'b', "build", "INDEX", "build the index from the records of the files",
-     TOOL_STRING, 0, 0, &opt.build, NULL},
-    {'a', "add", "INDEX", "add the records that it does not have yet",
-     TOOL_STRING, 0, 0, &opt.add, NULL},
-    {'n', "count", "N", "the N nearest records of each query (default 10)",
-     TOOL_INT, 1, 1000000, &search.n_best, NULL},
-    {0, "min", "X", "leave out records that score less", TOOL_NUMBER, -1e30,
-     1e30, &search.min, NULL},
-    {'m', "model", "MODEL",
-     "a model of the store by name, or a file (a path with a '/')", TOOL_STRING,
-     0, 0, &opt.model, NULL},
-    {'t', "threads", "N",
-     "threads; as many as the processors at hand unless told", TOOL_INT, 1,
-     1024, &opt.n_thread, NULL},
+    {'b', "build", "INDEX", "build the index from the records of the files", TOOL_STRING, 0, 0,
+	&opt.build, NULL},
+    {'a', "add", "INDEX", "add the records that it does not have yet", TOOL_STRING, 0, 0,
+	&opt.add, NULL},
+    {'n', "count", "N", "the N nearest records of each query (default 10)", TOOL_INT, 1,
+	1000000, &search.n_best, NULL},
+    {0, "min", "X", "leave out records that score less", TOOL_NUMBER, -1e30, 1e30, &search.min,
+	NULL},
+    {'m', "model", "MODEL", "a model of the store by name, or a file (a path with a '/')",
+	TOOL_STRING, 0, 0, &opt.model, NULL},
+    {'t', "threads", "N", "threads; as many as the processors at hand unless told", TOOL_INT, 1,
+	1024, &opt.n_thread, NULL},
     {'j', "json", NULL, "JSON Lines out", TOOL_FLAG, 0, 0, &search.json, NULL},
-    {0, "fit", "head",
-     "of a text longer than the model takes keep the head, and say so",
-     TOOL_STRING, 0, 0, &opt.fit, NULL},
-    {'v', "verbose", NULL, "say on standard error what was done", TOOL_FLAG, 0,
-     0, &search.verbose, NULL},
+    {0, "fit", "head", "of a text longer than the model takes keep the head, and say so",
+	TOOL_STRING, 0, 0, &opt.fit, NULL},
+    {'v', "verbose", NULL, "say on standard error what was done", TOOL_FLAG, 0, 0,
+	&search.verbose, NULL},
     {0},
 };
 
@@ -50,38 +47,41 @@ static const struct tool tool = {
     .more = {tool_records_options},
 };
 
-static void check(int first, int argc) {
-  if (opt.build != NULL && opt.add != NULL)
-    tool_usage("-b builds and -a adds: one of them");
-  if (opt.fit != NULL && strcmp(opt.fit, "head") != 0)
-    tool_usage("--fit is 'head' here");
-  if (opt.build == NULL && opt.add == NULL && first == argc)
-    tool_usage("no index: give its file, or build one by -b");
+static void
+check(int first, int argc)
+{
+	if (opt.build != NULL && opt.add != NULL)
+		tool_usage("-b builds and -a adds: one of them");
+	if (opt.fit != NULL && strcmp(opt.fit, "head") != 0)
+		tool_usage("--fit is 'head' here");
+	if (opt.build == NULL && opt.add == NULL && first == argc)
+		tool_usage("no index: give its file, or build one by -b");
 }
 
-int main(int argc, char **argv) {
-  struct llm_err err = {0};
-  int first = tool_start(&tool, argc, argv), status;
-  check(first, argc);
-  if (llm_kernels_get(&search.kernels, getenv("LLM_KERNELS"), &err) < 0)
-    tool_die(&err);
-  struct llm_embedder_params params = {.kernels = search.kernels,
-                                       .n_thread = opt.n_thread,
-                                       .cut = opt.fit != NULL};
-  char *path = tool_encoder(opt.model);
-  if (llm_embedder_open(&search.embedder, path, &params, &err) < 0)
-    tool_die(&err);
-  const struct llm_gguf *gguf = llm_embedder_gguf(search.embedder);
-  tool_guard(gguf);
-  if (opt.build != NULL || opt.add != NULL) {
-    search.index = opt.build != NULL ? opt.build : opt.add;
-    status = search_build(&search, argv + first, opt.add != NULL);
-  } else {
-    search.index = argv[first];
-    status = search_ask(&search, argv + first + 1);
-  }
-  tool_unguard(gguf);
-  llm_embedder_close(search.embedder);
-  free(path);
-  tool_exit(status);
+int
+main(int argc, char **argv)
+{
+	struct llm_err err = {0};
+	int first = tool_start(&tool, argc, argv), status;
+	check(first, argc);
+	if (llm_kernels_get(&search.kernels, getenv("LLM_KERNELS"), &err) < 0)
+		tool_die(&err);
+	struct llm_embedder_params params = {
+	    .kernels = search.kernels, .n_thread = opt.n_thread, .cut = opt.fit != NULL};
+	char *path = tool_encoder(opt.model);
+	if (llm_embedder_open(&search.embedder, path, &params, &err) < 0)
+		tool_die(&err);
+	const struct llm_gguf *gguf = llm_embedder_gguf(search.embedder);
+	tool_guard(gguf);
+	if (opt.build != NULL || opt.add != NULL) {
+		search.index = opt.build != NULL ? opt.build : opt.add;
+		status = search_build(&search, argv + first, opt.add != NULL);
+	} else {
+		search.index = argv[first];
+		status = search_ask(&search, argv + first + 1);
+	}
+	tool_unguard(gguf);
+	llm_embedder_close(search.embedder);
+	free(path);
+	tool_exit(status);
 }

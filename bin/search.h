@@ -10,13 +10,13 @@
 #include "embed/embedder.h"
 
 struct search {
-  const char *index; /* its path */
-  int n_best;        /* -n */
-  double min;        /* --min: a lower score is no hit */
-  bool json;
-  bool verbose;
-  struct llm_embedder *embedder;
-  const struct llm_kernels *kernels;
+	const char *index; /* its path */
+	int n_best;        /* -n */
+	double min;        /* --min: a lower score is no hit */
+	bool json;
+	bool verbose;
+	struct llm_embedder *embedder;
+	const struct llm_kernels *kernels;
 };
 
 /* What the embedder's vectors are made by. */

@@ -7,6 +7,7 @@
 #include "embed/corpus_file.h"
 #include "libcore/size.h"
 
+#include <float.h>
 #include <string.h>
 
 _Static_assert(sizeof(struct llm_corpus_head) == LLM_CORPUS_HEAD, "the head has no padding");
@@ -39,7 +40,8 @@ parse(struct llm_corpus *ix, struct llm_err *err)
 		    "%s: an index of version %u; expected %d: build it again", name, h.version,
 		    LLM_CORPUS_VERSION);
 	if (h.n_embd < 1 || h.n_embd > MAX_EMBD || h.normalized > 1 || h.pooling > 255 ||
-	    !(h.longest >= 0) || !llm_corpus_layout(&ends, &texts, &n_bytes, &h))
+	    !(h.longest >= 0 && h.longest <= FLT_MAX) ||
+	    !llm_corpus_layout(&ends, &texts, &n_bytes, &h))
 		return llm_err_set(err, LLM_EDATA,
 		    "%s: a damaged index: %u dimensions, %llu records: build it again", name,
 		    h.n_embd, (unsigned long long)h.n_record);

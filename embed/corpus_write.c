@@ -42,7 +42,7 @@ struct llm_corpus_writer {
 	struct slot *slot;
 	size_t n_slot, used; /* n_slot: a power of two */
 	float longest;
-	uint64_t seed;
+	uint64_t secret; /* of the hashes; below 2^61 - 1 */
 };
 
 static int
@@ -84,20 +84,32 @@ vector_at(const struct llm_corpus_writer *w, size_t record)
 	return LLM_CORPUS_HEAD + record * vector_bytes(w);
 }
 
-/* Lines that somebody chose so that they collide are slow to no one: the seed is another each time. */
+/* a * b + c modulo 2^61 - 1; a and b below it, c below 2^56; the result is at most 2^61 - 1. */
+static uint64_t
+mul_add(uint64_t a, uint64_t b, uint64_t c)
+{
+	__extension__ typedef unsigned __int128 wide;
+	const uint64_t p = (UINT64_C(1) << 61) - 1;
+	wide x = (wide)a * b + c;
+	uint64_t r = (uint64_t)(x & p) + (uint64_t)(x >> 61);
+	return r >= p ? r - p : r;
+}
+
+/*
+ * The text as a polynomial in a secret number (Carter & Wegman 1979): two texts of n bytes have the same
+ * hash by a chance of n / 7 in 2^61, whoever chose them.
+ */
 static uint64_t
 hash_of(const struct llm_corpus_writer *w, const char *s, size_t n)
 {
-	uint64_t h = w->seed ^ n, word;
-	for (; n >= 8; s += 8, n -= 8) {
-		memcpy(&word, s, 8);
-		h = (h ^ word) * 0x9FB21C651E98DF25u;
-		h ^= h >> 29;
+	uint64_t h = n & 0xffffffff;
+	for (size_t part; n > 0; s += part, n -= part) {
+		uint64_t word = 0;
+		part = n < 7 ? n : 7;
+		memcpy(&word, s, part);
+		h = mul_add(h, w->secret, word);
 	}
-	word = 0;
-	memcpy(&word, s, n);
-	h = (h ^ word) * 0x9FB21C651E98DF25u;
-	return h ^ h >> 32;
+	return mul_add(h, w->secret, 0);
 }
 
 static size_t
@@ -311,6 +323,27 @@ begin_old(struct llm_corpus_writer *w, struct llm_err *err)
 	return copy_old(w, err);
 }
 
+/* What is not an index is not replaced by one: a file of notes, a device. */
+static int
+may_replace(const char *path, struct llm_err *err)
+{
+	char magic[8], name[120];
+	struct stat st;
+	size_t n = strlen(path), cut = n > 100 ? n - 100 : 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	bool good = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		    (st.st_size == 0 || (read(fd, magic, sizeof magic) == sizeof magic &&
+					    memcmp(magic, "LLMINDEX", sizeof magic) == 0));
+	if (fd >= 0)
+		close(fd);
+	return good ? 0
+		    : llm_err_set(err, LLM_EDATA,
+			  "%s: there already, and no index: it is not replaced",
+			  llm_err_quote(name, sizeof name, path + cut, n - cut));
+}
+
 int
 llm_corpus_writer_new(struct llm_corpus_writer **out, const char *path,
     const struct llm_corpus_maker *maker, bool adding, struct llm_err *err)
@@ -321,11 +354,16 @@ llm_corpus_writer_new(struct llm_corpus_writer **out, const char *path,
 		return llm_err_nomem(err, sizeof *w);
 	w->old_fd = -1;
 	w->maker = *maker;
-	w->seed = (uint64_t)(uintptr_t)w * 0x9E3779B97F4A7C15u ^ (uint64_t)getpid() << 32;
+	if (getentropy(&w->secret, sizeof w->secret) < 0)
+		w->secret = (uint64_t)(uintptr_t)w ^ (uint64_t)getpid() << 32;
+	w->secret >>= 4;
 	/* The file keeps the rights that it had; a new one is its owner's alone. */
 	unsigned mode = stat(path, &st) == 0 ? st.st_mode & 0777 : 0600;
-	int rc = (w->path = strdup(path)) == NULL ? llm_err_nomem(err, strlen(path))
-						  : llm_newfile_open(&w->file, path, mode, err);
+	int rc = (w->path = strdup(path)) == NULL ? llm_err_nomem(err, strlen(path)) : 0;
+	if (rc >= 0 && !adding)
+		rc = may_replace(path, err);
+	if (rc >= 0)
+		rc = llm_newfile_open(&w->file, path, mode, err);
 	if (rc >= 0 && adding)
 		rc = begin_old(w, err);
 	if (rc < 0) {

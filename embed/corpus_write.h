@@ -15,7 +15,7 @@ struct llm_corpus_writer; /* opaque */
 /*
  * llm_corpus_writer_new - begin path anew, or where adding is set with what the index at path holds; its
  * maker must be the same then, else LLM_EDATA.  An index that is to be added to and is not there is
- * LLM_ENOINPUT; what cannot be written LLM_EIO.  *out is the caller's to free.
+ * LLM_ENOINPUT; what cannot be written LLM_EIO; what is there and neither an index nor empty LLM_EDATA.  *out is the caller's to free.
  */
 int llm_corpus_writer_new(struct llm_corpus_writer **out, const char *path,
     const struct llm_corpus_maker *maker, bool adding, struct llm_err *err);

@@ -12,10 +12,10 @@
 #include <string.h>
 
 /*
- * Records a block: their vectors are read once for all queries of a product.  With fewer queries than
- * FEW the dot alone keeps up with memory.
+ * Records a block: their vectors are read once for all queries of a product, and fit the second cache.
+ * With fewer queries than FEW the dot alone keeps up with memory.  Scores are looked at by STRIDE.
  */
-enum { BLOCK = 1024, FEW = 4 };
+enum { BLOCK = 512, FEW = 4, STRIDE = 16 };
 
 /* Candidates of one query that one thread has seen; those that can no longer be among the best go when
  * the list is full. */
@@ -31,7 +31,7 @@ struct search {
 	int n_query;
 	const struct llm_nearest_params *params;
 	struct list *list;   /* [n_thread][n_query] */
-	float *score;        /* [n_thread][BLOCK][n_query], of a product; NULL: few queries */
+	float *score;        /* [n_thread][n_query][BLOCK], of a product; NULL: few queries */
 	const float *margin; /* [n_query] how much a proposal's score may be off, twice */
 	bool *failed;        /* [n_thread] out of memory */
 };
@@ -94,20 +94,37 @@ scan_dots(const struct search *s, struct list *list, size_t begin, size_t end)
 	return true;
 }
 
+/* Whether any of STRIDE scores reaches the floor: hardly ever, once the list is full. */
+static bool
+any_reaches(const float *score, float floor)
+{
+	int any = 0;
+	for (int i = 0; i < STRIDE; i++)
+		any |= score[i] >= floor;
+	return any != 0;
+}
+
 /* The same by a matrix product. */
 static bool
 scan_product(const struct search *s, struct list *list, float *score, size_t begin, size_t end)
 {
-	int d = s->ix->maker.n_embd;
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)(end - begin), s->n_query, d,
-	    1.0f, s->ix->vector + begin * (size_t)d, d, s->query, d, 0.0f, score, s->n_query);
-	for (size_t i = begin; i < end; i++) {
-		const float *row = score + (i - begin) * (size_t)s->n_query;
-		for (int q = 0; q < s->n_query; q++)
-			if (row[q] >= list[q].floor && llm_corpus_has(s->ix, i) &&
-			    !list_add(
-				&list[q], row[q], i, (size_t)s->params->n_best, s->margin[q]))
+	int d = s->ix->maker.n_embd, n = (int)(end - begin);
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, s->n_query, n, d, 1.0f, s->query,
+	    d, s->ix->vector + begin * (size_t)d, d, 0.0f, score, BLOCK);
+	for (int q = 0; q < s->n_query; q++, score += BLOCK) {
+		for (int i = n; i % STRIDE != 0; i++)
+			score[i] = NAN;
+		for (int i = 0; i < n; i++) {
+			if (i % STRIDE == 0 && !any_reaches(score + i, list[q].floor)) {
+				i += STRIDE - 1;
+				continue;
+			}
+			size_t record = begin + (size_t)i;
+			if (score[i] >= list[q].floor && llm_corpus_has(s->ix, record) &&
+			    !list_add(&list[q], score[i], record, (size_t)s->params->n_best,
+				s->margin[q]))
 				return false;
+		}
 	}
 	return true;
 }

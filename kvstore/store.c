@@ -107,11 +107,21 @@ agreeing(const struct llm_kvpage *page, const llm_token *ids, int n)
 	return i;
 }
 
-/* Used now: its turn to go is last. */
+/*
+ * Used now: its turn to go is last.  Page k of a chain was used k microseconds before its first one, since
+ * without the pages before it a page is of no use: a chain goes from its end.
+ */
 static void
-touch(const struct llm_kvstore *s, const char *name)
+touch(const struct llm_kvstore *s, const char *name, const struct timespec *now, int k)
 {
-	(void)utimensat(s->dir_fd, name, NULL, AT_SYMLINK_NOFOLLOW);
+	struct timespec used = *now, both[2];
+	used.tv_nsec -= 1000L * (k % 1000000);
+	if (used.tv_nsec < 0) {
+		used.tv_nsec += 1000000000L;
+		used.tv_sec--;
+	}
+	both[0] = both[1] = used;
+	(void)utimensat(s->dir_fd, name, both, AT_SYMLINK_NOFOLLOW);
 }
 
 /* The page's keys and values into the sequence's page k; how many of its tokens are ids[0..n).  A file that is
@@ -188,10 +198,12 @@ load(const struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int
 {
 	struct llm_hash before = {{0}};
 	struct llm_kvpage page;
+	struct timespec now;
 	char name[LLM_KVPAGE_NAME];
 	int k = 0;
 	if (s->budget == 0)
 		return seq->n_pos;
+	clock_gettime(CLOCK_REALTIME, &now);
 	for (; n_ids - k * LLM_KV_PAGE >= LLM_KV_PAGE; k++) {
 		page_of(&page, s, &before, ids + k * LLM_KV_PAGE, LLM_KV_PAGE);
 		llm_kvpage_name(name, &page);
@@ -199,7 +211,7 @@ load(const struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int
 		    LLM_KV_PAGE)
 			break;
 		before = llm_kvpage_hash(&page);
-		touch(s, name);
+		touch(s, name, &now, k);
 	}
 	int left = n_ids - k * LLM_KV_PAGE;
 	if (left > LLM_KV_PAGE)
@@ -210,7 +222,7 @@ load(const struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int
 	followers(s, &before, look, &best);
 	page_of(&page, s, &before, best.ids, left);
 	if (best.same > 0 && take(s, seq, k, best.name, &page, best.ids, left) > 0)
-		touch(s, best.name);
+		touch(s, best.name, &now, k);
 	return seq->n_pos;
 }
 
@@ -235,11 +247,11 @@ drop_outdated(void *arg, const char *name, const struct llm_kvpage *page)
 		(void)unlinkat(o->store->dir_fd, name, 0);
 }
 
-/* Whether a page with the beginning of this one, or all of it, is there already, and whole: data is room to
- * look at one that load has not. */
+/* Whether a page with the beginning of this one, or all of it, is there already, and whole: its name then.  data
+ * is room to look at one that load has not. */
 static bool
-there(const struct llm_kvstore *s, const struct llm_kvpage *page, bool known, void *data,
-    size_t n_bytes)
+there(char name[LLM_KVPAGE_NAME], const struct llm_kvstore *s, const struct llm_kvpage *page,
+    bool known, void *data, size_t n_bytes)
 {
 	struct best best = {.ids = page->token, .n = page->n_tok};
 	struct llm_kvpage found;
@@ -250,7 +262,7 @@ there(const struct llm_kvstore *s, const struct llm_kvpage *page, bool known, vo
 		(void)unlinkat(s->dir_fd, best.name, 0);
 		return false;
 	}
-	touch(s, best.name);
+	memcpy(name, best.name, sizeof best.name);
 	return true;
 }
 
@@ -268,10 +280,10 @@ blank(char *data, const struct llm_seq *seq, const struct llm_kvpage *page)
 }
 
 static int
-put(const struct llm_kvstore *s, const struct llm_seq *seq, int k,
+put(char name[LLM_KVPAGE_NAME], const struct llm_kvstore *s, const struct llm_seq *seq, int k,
     const struct llm_kvpage *page, char *data, struct llm_err *err)
 {
-	char name[LLM_KVPAGE_NAME], path[4096], folder[4096];
+	char path[4096], folder[4096];
 	struct outdated o = {s, page};
 	llm_kvpage_name(name, page);
 	int n = snprintf(path, sizeof path, "%s/%s", s->dir, name);
@@ -295,9 +307,11 @@ llm_kvstore_save(struct llm_kvstore *s, const struct llm_seq *seq, const llm_tok
 	uint64_t file = llm_kvpage_file_bytes(n_bytes), room = s->budget / 8;
 	struct llm_hash before = {{0}};
 	struct llm_kvpage page;
+	struct timespec now;
 	int rc = 0, n_put = 0;
 	if (s->budget == 0)
 		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
 	char *data = malloc(n_bytes);
 	if (data == NULL)
 		return llm_err_nomem(err, n_bytes);
@@ -307,13 +321,18 @@ llm_kvstore_save(struct llm_kvstore *s, const struct llm_seq *seq, const llm_tok
 		before = llm_kvpage_hash(&page);
 		/* Of a prompt the last token is never loaded. */
 		bool known = k * LLM_KV_PAGE + n <= s->n_loaded + 1;
-		if (n < LLM_KVSTORE_LEAST || there(s, &page, known, data, n_bytes))
-			continue;
-		if (room < file)
+		char name[LLM_KVPAGE_NAME];
+		if (n < LLM_KVSTORE_LEAST)
 			break;
-		room -= file;
-		rc = put(s, seq, k, &page, data, err);
-		n_put += rc >= 0;
+		if (!there(name, s, &page, known, data, n_bytes)) {
+			if (room < file)
+				break;
+			room -= file;
+			rc = put(name, s, seq, k, &page, data, err);
+			n_put += rc >= 0;
+		}
+		if (rc >= 0)
+			touch(s, name, &now, k);
 	}
 	free(data);
 	if (n_put > 0)

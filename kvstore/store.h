@@ -42,7 +42,7 @@ int llm_kvstore_load(
 /*
  * llm_kvstore_save - keep the first n_ids <= seq->n_pos positions of seq, which are those of ids, where they are
  * not kept yet; first pages first, and an eighth of the budget at most.  A page that the last one goes on from
- * goes away.  Then what was used least lately goes until the budget holds.  Returns pages written; LLM_EIO
+ * goes away.  Then what was used least lately goes until the budget holds, of one prompt its end first.  Returns pages written; LLM_EIO
  * where one could not be (those before it are there), LLM_ENOMEM.
  */
 int llm_kvstore_save(struct llm_kvstore *s, const struct llm_seq *seq, const llm_token *ids,

@@ -66,7 +66,9 @@ llm_newfile_open(struct llm_newfile *f, const char *path, unsigned mode, struct 
 		return llm_err_nomem(err, n + sizeof suffix);
 	}
 	snprintf(f->temporary, n + sizeof suffix, "%s%s", path, suffix);
-	f->fd = directory_open(f->temporary, O_TMPFILE | O_RDWR, 0600);
+	/* A file without a name gets one by way of /proc. */
+	if (access("/proc/self/fd", X_OK) == 0)
+		f->fd = directory_open(f->temporary, O_TMPFILE | O_RDWR, 0600);
 	if (f->fd < 0) {
 		f->fd = mkostemp(f->temporary, O_CLOEXEC);
 		f->named = f->fd >= 0;

@@ -82,6 +82,12 @@ refuses 'a file that is no index too' 65 'notes: no index' llm-search "$T/notes"
 refuses 'and one that is not there' 66 'none.idx' llm-search "$T/none.idx" x
 refuses 'which cannot be added to either' 66 'none.idx' llm-search -a "$T/none.idx" "$T/notes"
 refuses 'a directory that is not there' 74 'none/x.idx' llm-search -b "$T/none/x.idx" "$T/notes"
+cp "$T/notes" "$T/notes.kept"
+refuses 'notes are not replaced by an index' 65 'notes: there already, and no index' llm-search -b "$T/notes" "$T/notes.idx"
+same 'they are as they were' "$T/notes" "$T/notes.kept"
+refuses 'nor is a device' 65 'null: there already' llm-search -b /dev/null "$T/notes"
+is 'a million hits of many queries are no more than there are records' \
+	"$(head -n 70 "$T/queries" | llm-search -n 1000000 "$T/notes.idx" | wc -l)" 490
 if have_model; then
 	refuses 'an index of another model is refused' 65 'another model' llm-search -m "$LLM_TEST_MODEL" "$T/notes.idx" x
 	refuses 'and not added to' 65 'another model' llm-search -m "$LLM_TEST_MODEL" -a "$T/notes.idx" "$T/notes"

@@ -263,6 +263,18 @@ budgets(void)
 	tap_ok(f.n_bytes <= budget && f.n == 16, "all together keep to it: %zu pages", f.n);
 	free(f.v);
 	tap_ok(loaded(a, N_TOK) == 64, "what was used stays, what was not goes");
+	wipe();
+	keep(a, N_TOK);
+	keep(a, N_TOK);
+	f = list();
+	tap_ok(f.n == 4, "a chain of four pages");
+	free(f.v);
+	int fd;
+	if (llm_kvfiles_open(&fd, dir, &err) == 0) {
+		llm_kvfiles_trim(NULL, fd, 2 * page, &err);
+		close(fd);
+	}
+	tap_ok(loaded(a, N_TOK) == 128, "of a chain its end goes first");
 	budget = 0;
 	tap_ok(keep(b, 128) == 0 && loaded(a, N_TOK) == 0,
 	    "a budget of nothing keeps and uses nothing");
