@@ -69,8 +69,9 @@ $(BUILD)/%.a: $(BUILD)/.sources
 	@rm -f $@
 	$(Q)ar rcs $@ $(filter %.o,$^)
 
-# Kernels want every loop unrolled, but for sanitizers, under which that takes minutes to compile.
-FAST	= $(if $(SAN),-O1,-O3)
+# Kernels want every loop unrolled, but for sanitizers, under which that takes minutes to compile; and to
+# follow each of their variables for a debugger would take five times the rest.
+FAST	= $(if $(SAN),-O1,-O3) -g1
 $(BUILD)/libcore/kernels/x86/avx2/%.o: ISA = -mavx2 -mfma -mf16c $(FAST)
 $(BUILD)/libcore/kernels/x86/avxvnni/%.o: ISA = -mavx2 -mfma -mf16c -mavxvnni $(FAST)
 $(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c $(FAST)

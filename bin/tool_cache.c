@@ -48,6 +48,14 @@ parents_make(char *path)
 	}
 }
 
+/* A home that is not there is not made. */
+static bool
+is_directory(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 char *
 tool_cache(const char *name)
 {
@@ -55,7 +63,7 @@ tool_cache(const char *name)
 	char *folder;
 	if (cache != NULL && cache[0] == '/')
 		folder = join(cache, "/llm/");
-	else if (home != NULL && home[0] == '/')
+	else if (home != NULL && home[0] == '/' && is_directory(home))
 		folder = join(home, "/.cache/llm/");
 	else
 		return NULL;

@@ -77,6 +77,9 @@ rm -rf "$T/cache"
 ) >"$T/out" 2>"$T/err"
 same 'without a home too' "$T/cold" "$T/out"
 
+is 'a home that is not there is not made' "$(HOME=$T/none/home XDG_CACHE_HOME='' llm-generate -n 12 "$T/long" | cmp - "$T/cold" && ls "$T/none" 2>&1)" \
+	"ls: cannot access '$T/none': No such file or directory"
+
 llm-generate -n 4 "$T/long" >/dev/null
 for f in "$T"/cache/llm/kv/??/*; do
 	dd if=/dev/zero of="$f" bs=1 seek=70000 count=64 conv=notrunc 2>/dev/null

@@ -13,7 +13,7 @@ expects() {
 	cat >"$T/script" <<-'END'
 	log_user 0
 	set timeout 60
-	proc start {args} { uplevel spawn -noecho llm-chat --temp 0 $args; uplevel {set spawn_id $spawn_id} }
+	proc start {args} { uplevel spawn -noecho llm-chat --no-cache --temp 0 $args; uplevel {set spawn_id $spawn_id} }
 	proc fail {why} {
 		puts $why
 		catch { close -i $::spawn_id }
