@@ -111,7 +111,8 @@ void
 chat_reset(struct chat *c)
 {
 	/* That of a session stays too. */
-	while (c->n > (c->n > 0 && c->message[0].role == LLM_ROLE_SYSTEM))
+	size_t keep = c->n > 0 && c->message[0].role == LLM_ROLE_SYSTEM ? 1 : 0;
+	while (c->n > keep)
 		drop_last(c);
 	if (c->n == 0 && c->options->system != NULL)
 		push_text(c, LLM_ROLE_SYSTEM, c->options->system, strlen(c->options->system));

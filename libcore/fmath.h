@@ -25,14 +25,13 @@ float llm_expf(float x);
 float llm_erff(float x);
 #define LLM_ERF_END 3.92f
 #define LLM_ERF_SCALE 0x1.0a8e3cp-3f /* 2 / 3.92^2 */
-#define LLM_ERF_TERMS(X)                                                                 \
-	X(-0x1.ba747ep-11f)                                                              \
-	X(0x1.13167ep-9f)                                                                \
-	X(-0x1.6d94bp-10f)                                                               \
-	X(0x1.f75034p-10f) X(-0x1.f6095cp-8f) X(0x1.d1a188p-7f) X(-0x1.479966p-6f)       \
-	    X(0x1.e690aep-6f) X(-0x1.63d5acp-5f) X(0x1.de6146p-5f) X(-0x1.2f2f68p-4f)    \
-		X(0x1.7315dp-4f) X(-0x1.bf32b8p-4f) X(0x1.129aecp-3f) X(-0x1.70dccap-3f) \
-		    X(0x1.7164fep-2f)
+/* clang-format off */
+#define LLM_ERF_TERMS(X) \
+	X(-0x1.ba747ep-11f) X(0x1.13167ep-9f) X(-0x1.6d94bp-10f) X(0x1.f75034p-10f) \
+	X(-0x1.f6095cp-8f) X(0x1.d1a188p-7f) X(-0x1.479966p-6f) X(0x1.e690aep-6f) \
+	X(-0x1.63d5acp-5f) X(0x1.de6146p-5f) X(-0x1.2f2f68p-4f) X(0x1.7315dp-4f) \
+	X(-0x1.bf32b8p-4f) X(0x1.129aecp-3f) X(-0x1.70dccap-3f) X(0x1.7164fep-2f)
+/* clang-format on */
 
 /*
  * Double precision, within 2 ulp, with the special values of C's Annex F.

@@ -3,6 +3,7 @@
 #
 # The prefix store as users meet it: the same bytes with it and without, less to compute, nothing that
 # breaks a run, and llm-cache to look at it.
+# shellcheck disable=SC2016 # what stands in single quotes is for eval
 . tests/tap.sh
 need_model
 export LLM_MODEL="$LLM_TEST_MODEL" XDG_CACHE_HOME="$T/cache"

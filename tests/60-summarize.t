@@ -106,7 +106,7 @@ STRAW_CONTEXT=300 refuses 'a context too short for an answer is refused with bot
 anew
 straw -n7 -t 3 --temp=0.5 --seed 9 --precise --top-p 0.8 "$T/prose" >"$T/out"
 like 'options of the model and of sampling go on to it' "$(cat "$T/asked")" \
-	'^-t 3 .*--temp 0.5 --seed 9 --precise --top-p 0.8 -n 7 '
+	'^--cache system -t 3 .*--temp 0.5 --seed 9 --precise --top-p 0.8 -n 7 '
 straw -m 'a b' "$T/prose" >"$T/out"
 like 'a model of any name' "$(tail -n 1 "$T/asked")" '^-m a b '
 cp "$T/prose" "$T/xfile"

@@ -42,7 +42,9 @@ make(struct llm_corpus *ix, int same)
 		state = same > 0 ? (uint64_t)(i % same + 1) * 77 : state;
 		for (int k = 0; k < N_EMBD; k++)
 			v[k] = uniform();
-		snprintf(text, sizeof text, i % 10 == 3 ? "" : "line %d", i);
+		snprintf(text, sizeof text, "line %d", i);
+		if (i % 10 == 3)
+			text[0] = '\0';
 		if (llm_corpus_writer_put(&record, w, text, strlen(text), &err) ==
 		    LLM_CORPUS_NEW)
 			llm_corpus_writer_vector(w, record, v, &err);

@@ -374,7 +374,9 @@ llm_few_run(const struct llm_product *p, int row0, int row1, void *scratch,
 		struct llm_few s =
 		    llm_few_prepare(p->x, f, t0, n_tok, (char *)scratch + LLM_FEW_SUMS);
 		/* Of one token they are the function's own, lest they wait in memory. */
+		/* cppcheck-suppress legacyUninitvar */
 		s.isum = one ? own_isum : scratch;
+		/* cppcheck-suppress legacyUninitvar */
 		s.acc = one ? own_acc : (llm_vf *)(s.isum + LLM_FEW_TOKENS * LLM_FEW_H);
 		for (int r = row0; r < row1; r += H * LLM_V_LANES) {
 			const uint8_t *w[LLM_FEW_H];
