@@ -76,6 +76,7 @@ push_text(struct chat *c, enum llm_role role, const char *text, size_t n)
 		tool_fail(LLM_ENOMEM, "out of memory: a message of %zu bytes", n);
 	memcpy(copy, text, n);
 	push(c, (struct llm_message){.role = role, .text = copy, .n_text = n});
+	/* cppcheck-suppress memleak ; the message owns it */
 }
 
 void
