@@ -170,7 +170,7 @@ again:
 
 asan:
 	@.ci/deps install build test -- fetch
-	@LLM_TEST_ASAN=1 LLM_TEST_TIMEOUT=1800 ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	@LLM_TEST_ASAN=1 LLM_TEST_QUICK=1 LLM_TEST_TIMEOUT=1800 ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(MAKE) again JOBS='-j 2' BUILD=build/asan BINDIR=build/asan/bin OPT='-O1 -g -fno-omit-frame-pointer' \
 	SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 
