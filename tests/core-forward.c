@@ -332,7 +332,7 @@ main(void)
 	for (size_t i = 0; i < sizeof ktypes / sizeof ktypes[0]; i++)
 		same_bits("tinyk", ktypes[i], 96);
 	same_bits("tiny", "SMOLLM2", tap_quick() ? 300 : 2160); /* three segments */
-	same_bits("odd", "Q8_0", 1100);     /* two, also with keys and values in q8_0 */
+	same_bits("odd", "Q8_0", 1100); /* two, also with keys and values in q8_0 */
 	truncated();
 	refused();
 	return tap_done();
