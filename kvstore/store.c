@@ -85,7 +85,8 @@ page_of(struct llm_kvpage *page, const struct llm_kvstore *s, const struct llm_h
 	page->key = s->key;
 	page->key.before = *before;
 	page->n_tok = n;
-	memcpy(page->token, ids, (size_t)n * sizeof *ids);
+	for (int i = 0; i < n; i++)
+		page->token[i] = ids[i];
 }
 
 static bool
