@@ -33,7 +33,9 @@ KVSTORE_C := $(wildcard kvstore/*.c)
 TOOL_C	:= $(wildcard bin/tool*.c)
 CHAT_C	:= $(wildcard bin/chat_*.c)
 WRAPPERS := $(notdir $(wildcard $(addprefix bin/,llm-model llm-summarize llm-commit)))
-PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/llm-*.c))
+PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/llm-*.c bin/llmctl.c))
+DAEMON_C := $(wildcard bin/daemon/*.c)
+DAEMON	:= $(if $(DAEMON_C),llmd)
 UNIT_C	:= $(wildcard tests/core-*.c tests/tokenize-*.c tests/generate-*.c tests/embed-*.c tests/kvstore-*.c)
 UNITS	:= $(patsubst tests/%.c,%,$(UNIT_C))
 MAKER_C	:= $(filter-out $(wildcard tests/mk*_*.c),$(wildcard tests/mk*.c))
@@ -49,11 +51,11 @@ EMBED	= $(BUILD)/embed.a $(TOKENIZE)
 KVSTORE	= $(BUILD)/kvstore.a $(CORE)
 TOOL	= $(BUILD)/bin/tool.a
 SUPPORT	= $(BUILD)/tests/support.a
-LIBS	= -ljansson -lutf8proc -lxxhash -lm
+LIBS	= -ljansson -lutf8proc -lxxhash -lmsgpackc -lm
 TEST_LIBS = $(LIBS)
 BLAS	= -lopenblas
 
-BUILT	= $(addprefix $(BINDIR)/,$(PROGRAMS) $(if $(filter-out bin,$(BINDIR)),$(WRAPPERS)))
+BUILT	= $(addprefix $(BINDIR)/,$(PROGRAMS) $(DAEMON) $(if $(filter-out bin,$(BINDIR)),$(WRAPPERS)))
 
 all: $(BUILT)
 
@@ -91,6 +93,9 @@ $(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(BUI
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(if $(filter llm-chat,$(@F)),-ledit) $(if $(filter llm-search,$(@F)),$(BLAS)) $(LIBS)
 $(BINDIR)/llm-chat: $(call obj,$(CHAT_C))
+$(BINDIR)/llmd: $(call obj,$(DAEMON_C)) $(TOOL) $(BUILD)/embed.a $(BUILD)/kvstore.a $(GENERATE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -luv $(LIBS)
 ifneq ($(BINDIR),bin)
 $(addprefix $(BINDIR)/,$(WRAPPERS)): $(BINDIR)/%: bin/%
 	@mkdir -p $(@D)
