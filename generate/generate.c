@@ -71,18 +71,24 @@ llm_generate_warm(struct llm_generate *g, const llm_token *ids, struct llm_err *
 }
 
 int
-llm_generate_check(const struct llm_generate *g, size_t n_prompt, struct llm_err *err)
+llm_generate_admits(const struct llm_model *m, int n_ctx, size_t n_prompt, struct llm_err *err)
 {
 	if (n_prompt == 0)
 		return llm_err_set(
 		    err, LLM_EDATA, "an empty prompt: there is nothing to go on from");
-	if (n_prompt >= (size_t)llm_generate_n_ctx(g))
+	if (n_prompt >= (size_t)n_ctx)
 		return llm_err_set(err, LLM_ETOOLONG,
 		    "the prompt has %zu tokens, and the context of %s holds %d, the answer "
 		    "included; "
 		    "--fit head, tail or middle keeps a part",
-		    n_prompt, llm_gguf_path(g->model->gguf), llm_generate_n_ctx(g));
+		    n_prompt, llm_gguf_path(m->gguf), n_ctx);
 	return 0;
+}
+
+int
+llm_generate_check(const struct llm_generate *g, size_t n_prompt, struct llm_err *err)
+{
+	return llm_generate_admits(g->model, llm_generate_n_ctx(g), n_prompt, err);
 }
 
 /* Positions of the prompt that are computed already; the last one's logits are always wanted anew. */

@@ -103,17 +103,26 @@ chunk_fill(struct llm_score *s, const llm_token *ids, size_t done, size_t n, siz
 }
 
 int
+llm_score_check(const struct llm_model *m, size_t n, struct llm_err *err)
+{
+	int n_ctx = m->config.n_ctx;
+	if (n <= (size_t)n_ctx)
+		return 0;
+	return llm_err_set(err, LLM_ETOOLONG,
+	    "the text has %zu tokens, and the context of %s holds %d; -w scores it in "
+	    "windows, "
+	    "--fit head, tail or middle keeps a part",
+	    n, llm_gguf_path(m->gguf), n_ctx);
+}
+
+int
 llm_score_window(
     struct llm_score *s, const llm_token *ids, size_t n, size_t from, struct llm_err *err)
 {
 	size_t n_vocab = (size_t)s->model->config.n_vocab;
 	int rc, rows;
-	if (n > (size_t)s->seq->n_ctx)
-		return llm_err_set(err, LLM_ETOOLONG,
-		    "the text has %zu tokens, and the context of %s holds %d; -w scores it in "
-		    "windows, "
-		    "--fit head, tail or middle keeps a part",
-		    n, llm_gguf_path(s->model->gguf), s->seq->n_ctx);
+	if ((rc = llm_score_check(s->model, n, err)) < 0)
+		return rc;
 	from = from > 0 ? from : 1;
 	llm_seq_truncate(s->seq, 0);
 	if (n == 1)

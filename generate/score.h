@@ -46,6 +46,9 @@ int llm_score_new(struct llm_score **out, struct llm_pass *pass,
     const struct llm_score_params *params, struct llm_err *err);
 void llm_score_free(struct llm_score *s);
 
+/* llm_score_check - LLM_ETOOLONG, with both numbers, where m's context does not hold n tokens. */
+int llm_score_check(const struct llm_model *m, size_t n, struct llm_err *err);
+
 /*
  * llm_score_window - emits ids[0..n), scoring those from index from on (1 where from is 0).
  *	nats = l[id] - (max + ln sum exp(l - max))
