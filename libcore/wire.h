@@ -20,11 +20,12 @@ enum {
 	LLM_WIRE_HEAD = 4,       /* bytes of a frame's length, big-endian */
 	LLM_WIRE_MAX = 16 << 20, /* bytes after it */
 	LLM_WIRE_DEPTH = 32,
+	LLM_WIRE_ITEMS = 1 << 20, /* values in a message: keys, items, those of maps within */
 };
 
 /*
  * Writing.  A message is begun, its fields are written in any order, it is ended; several may follow one another in
- * one buffer.  What fails (memory, more than LLM_WIRE_MAX) is remembered, and told by the end.
+ * one buffer.  What fails (memory, more than LLM_WIRE_MAX or _ITEMS or _DEPTH) is remembered, and told by the end.
  */
 struct llm_wire_out; /* opaque; used by one thread at a time */
 
@@ -41,15 +42,16 @@ void llm_wire_put_bool(struct llm_wire_out *o, const char *key, bool v);
 void llm_wire_put_int(struct llm_wire_out *o, const char *key, int64_t v);
 void llm_wire_put_uint(struct llm_wire_out *o, const char *key, uint64_t v);
 void llm_wire_put_float(struct llm_wire_out *o, const char *key, double v);
+/* As str; as bin where it is no UTF-8, which a str must be. */
 void llm_wire_put_str(struct llm_wire_out *o, const char *key, const char *s);
 void llm_wire_put_bin(struct llm_wire_out *o, const char *key, const void *bytes, size_t n);
 void llm_wire_put_ids(struct llm_wire_out *o, const char *key, const llm_token *ids, size_t n);
-/* A map or an array within, until its own close; nested as deep as may be read. */
+/* A map or an array within, until its own close; nested LLM_WIRE_DEPTH deep at most, the message itself counted. */
 void llm_wire_open_map(struct llm_wire_out *o, const char *key);
 void llm_wire_open_array(struct llm_wire_out *o, const char *key);
 void llm_wire_close(struct llm_wire_out *o);
 
-/* What is written and not yet taken, and: n bytes of it are. */
+/* What is ended and not yet taken (valid until the next begin, put or take), and: n bytes of it are. */
 const void *llm_wire_bytes(size_t *n, const struct llm_wire_out *o);
 void llm_wire_take(struct llm_wire_out *o, size_t n);
 
@@ -66,7 +68,8 @@ struct llm_wire_value; /* opaque */
 
 /*
  * llm_wire_parse - the message that these bytes are, which must outlive it.  LLM_EPROTOCOL: no map, malformed, too
- * deep, a key that is no string or there twice, bytes after it; what that was is said.  LLM_ENOMEM.
+ * deep, too many values, a key that is no string or there twice, an extension type, bytes after it; what that was
+ * is said.  LLM_ENOMEM.  What is allocated is in proportion to the values that are there.
  */
 int llm_wire_parse(struct llm_wire_msg **out, const void *bytes, size_t n, struct llm_err *err);
 void llm_wire_msg_free(struct llm_wire_msg *m);
@@ -76,7 +79,7 @@ const struct llm_wire_value *llm_wire_root(const struct llm_wire_msg *m);
 /*
  * Getters of a field of a map by its key: 1 and *out set where it is there, 0 and *out untouched where it is absent
  * or nil, LLM_EPROTOCOL, naming key, what was found and what was expected, where it has another type or lies
- * outside min..max.  map NULL: absent.
+ * outside min..max, or where `map' is no map.  map NULL: absent.
  */
 int llm_wire_get_bool(
     bool *out, const struct llm_wire_value *map, const char *key, struct llm_err *err);
@@ -112,6 +115,7 @@ const struct llm_wire_value *llm_wire_pair(
 bool llm_wire_is_nil(const struct llm_wire_value *v);
 bool llm_wire_as_bool(bool *out, const struct llm_wire_value *v);
 bool llm_wire_as_int(int64_t *out, const struct llm_wire_value *v);
+bool llm_wire_as_uint(uint64_t *out, const struct llm_wire_value *v);
 bool llm_wire_as_float(double *out, const struct llm_wire_value *v);
 bool llm_wire_as_bytes(struct llm_wire_bytes *out, const struct llm_wire_value *v);
 bool llm_wire_is_map(const struct llm_wire_value *v);
@@ -121,7 +125,10 @@ bool llm_wire_is_array(const struct llm_wire_value *v);
  * Errors as both sides send them, the map {code, name, text} under `key'.
  */
 void llm_wire_put_err(struct llm_wire_out *o, const char *key, const struct llm_err *e);
-/* 1 and *out filled (its code by the name, else by the status) where there is one, 0 where none; LLM_EPROTOCOL. */
+/*
+ * 1 and *out filled where there is one (its code by the name, else by the status, else LLM_EPROTOCOL), 0 where none;
+ * LLM_EPROTOCOL where it is no such map.
+ */
 int llm_wire_get_err(struct llm_err *out, const struct llm_wire_value *map, const char *key,
     struct llm_err *err);
 
