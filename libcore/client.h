@@ -30,7 +30,8 @@ int llm_client_socket(char out[LLM_CLIENT_PATH], const char *given, const char *
 /*
  * llm_client_open - connect, check that the other side is of the caller's user, and exchange hellos.
  * name: the program, and its version.  Errors: LLM_EUNAVAILABLE nobody listens, another user's, no hello within
- * 2 s, or it closed; LLM_EPROTOCOL another version of the protocol, or none; LLM_ESYSTEM, LLM_ENOMEM.
+ * 2 s, or it closed; LLM_EPROTOCOL another version of the protocol, or none; what the daemon answered instead
+ * (LLM_EBUSY); LLM_ESYSTEM, LLM_ENOMEM.
  */
 int llm_client_open(
     struct llm_client **out, const char *path, const char *name, struct llm_err *err);
@@ -43,18 +44,25 @@ int llm_client_fd(const struct llm_client *c);
 
 /* llm_client_request - begin a request: its id and op are written, its fields are the caller's to put. */
 struct llm_wire_out *llm_client_request(struct llm_client *c, uint32_t *id, const char *op);
-/* llm_client_send - end it, and send all.  LLM_EUNAVAILABLE: the daemon is gone. */
+/*
+ * llm_client_send - end it, and send all; what comes meanwhile is kept for llm_client_receive.  LLM_EUNAVAILABLE: the
+ * daemon is gone, or took nothing for 30 s; where it left a last word, that is received first.  LLM_EUSAGE: too
+ * large, nothing was sent.
+ */
 int llm_client_send(struct llm_client *c, struct llm_err *err);
 
 /*
- * llm_client_receive - the next message: 1, and *out and what it holds live until the next call.  0: none came within
+ * llm_client_receive - the next message: 1, and *out and what it holds live until the next receive.  0: none came within
  * timeout_ms (< 0: waits for ever), or a signal came.  LLM_EUNAVAILABLE: the daemon closed the connection or died;
  * LLM_EPROTOCOL: no message of its protocol.
  */
 int llm_client_receive(const struct llm_wire_value **out, struct llm_client *c, int timeout_ms,
     struct llm_err *err);
 
-/* A descriptor that came along with the message received last, the caller's to close; -1: none. */
+/*
+ * A descriptor that came along with the message received last, closed on exec, the caller's to close; -1: none.
+ * One is kept, of several the last; one that nobody takes is closed by the next receive.
+ */
 int llm_client_take_fd(struct llm_client *c);
 
 #endif
