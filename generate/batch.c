@@ -24,6 +24,7 @@ struct prompt {
 	llm_token *ids; /* those past what it shares */
 	size_t cap_ids;
 	int n_ids, n_kept; /* its tokens are the prefix's first n_kept, then ids */
+	int n_held;        /* positions of seq that hold the prefix's */
 	double *edge;      /* [n_node] */
 };
 
@@ -126,7 +127,12 @@ prefix_run(struct llm_batch *b, struct llm_err *err)
 static int
 tokens_add(struct llm_batch *b, struct prompt *p, struct llm_err *err)
 {
-	int rc = llm_seq_share(p->seq, b->prefix, p->n_kept, err);
+	int rc = 0;
+	if (p->n_held < p->n_kept)
+		rc = llm_seq_share(p->seq, b->prefix, p->n_kept, err);
+	else
+		llm_seq_truncate(p->seq, p->n_kept);
+	p->n_held = rc < 0 ? 0 : p->n_kept;
 	if (rc >= 0)
 		rc = llm_seq_reserve(p->seq, p->n_kept + p->n_ids + b->labels->depth, err);
 	for (int i = 0; rc >= 0 && i < p->n_ids; i++)
@@ -202,9 +208,10 @@ llm_batch_add(
 	if (b->n == b->max_prompts || (b->n > 0 && b->n_new + n_new > max_rows))
 		return LLM_EBUSY;
 	struct prompt *p = &b->prompt[b->n];
-	if (p->seq != NULL && p->seq->n_page - p->seq->n_shared > KEEP_PAGES) {
+	if (p->seq != NULL && llm_seq_n_own(p->seq) > KEEP_PAGES) {
 		llm_seq_free(p->seq);
 		p->seq = NULL;
+		p->n_held = 0;
 	}
 	int rc = p->seq != NULL ? 0
 				: llm_seq_new(&p->seq, &b->model->config,

@@ -11,6 +11,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What stands before the slots of a page; as long as they are aligned. */
+struct head {
+	int n_owner;
+	char rest[64 - sizeof(int)];
+};
+
+static struct head *
+head_of(const void *page)
+{
+	return (struct head *)((char *)(uintptr_t)page - sizeof(struct head));
+}
+
+/* A page with one owner; NULL: no memory. */
+static void *
+page_new(size_t page_bytes)
+{
+	size_t bytes;
+	/* Slots are multiples of 64 bytes, so that is enough to align them all. */
+	struct head *head =
+	    llm_size_add(&bytes, page_bytes, sizeof *head) ? aligned_alloc(64, bytes) : NULL;
+	if (head == NULL)
+		return NULL;
+	head->n_owner = 1;
+	return head + 1;
+}
+
+void *
+llm_page_hold(void *page)
+{
+	head_of(page)->n_owner++;
+	return page;
+}
+
+void
+llm_page_drop(void *page)
+{
+	if (page != NULL && --head_of(page)->n_owner == 0)
+		free(head_of(page));
+}
+
+int
+llm_page_n_owner(const void *page)
+{
+	return head_of(page)->n_owner;
+}
+
 /* Bytes of one page: the slots of all layers and KV heads. */
 static bool
 page_size(size_t *bytes, const struct llm_config *c, enum llm_kv_type type)
@@ -51,8 +97,8 @@ llm_seq_free(struct llm_seq *s)
 {
 	if (s == NULL)
 		return;
-	for (int i = s->n_shared; i < s->n_page; i++)
-		free(s->page[i]);
+	for (int i = 0; i < s->n_page; i++)
+		llm_page_drop(s->page[i]);
 	free(s->page);
 	free(s);
 }
@@ -72,6 +118,22 @@ pages_grow(struct llm_seq *s, int n_page, struct llm_err *err)
 	return 0;
 }
 
+/* Page k is one that s alone owns; the first n_keep of its positions are what they were. */
+static int
+page_own(struct llm_seq *s, int k, int n_keep, struct llm_err *err)
+{
+	if (llm_page_n_owner(s->page[k]) == 1)
+		return 0;
+	void *page = page_new(s->page_bytes);
+	if (page == NULL)
+		return llm_err_nomem(err, s->page_bytes);
+	if (n_keep > 0)
+		memcpy(page, s->page[k], s->page_bytes);
+	llm_page_drop(s->page[k]);
+	s->page[k] = page;
+	return 0;
+}
+
 int
 llm_seq_reserve(struct llm_seq *s, int n_pos, struct llm_err *err)
 {
@@ -80,14 +142,13 @@ llm_seq_reserve(struct llm_seq *s, int n_pos, struct llm_err *err)
 		    "%d tokens do not fit the context of %d tokens", n_pos, s->n_ctx);
 	int n_page = n_pos / LLM_KV_PAGE + (n_pos % LLM_KV_PAGE != 0);
 	int rc = pages_grow(s, n_page, err);
+	for (int k = s->n_pos / LLM_KV_PAGE; rc >= 0 && k < n_page && k < s->n_page; k++)
+		rc = page_own(s, k, s->n_pos - k * LLM_KV_PAGE, err);
 	if (rc < 0)
 		return rc;
-	for (; s->n_page < n_page; s->n_page++) {
-		/* Slots are multiples of 64 bytes, so that is enough to align them all. */
-		s->page[s->n_page] = aligned_alloc(64, s->page_bytes);
-		if (s->page[s->n_page] == NULL)
+	for (; s->n_page < n_page; s->n_page++)
+		if ((s->page[s->n_page] = page_new(s->page_bytes)) == NULL)
 			return llm_err_nomem(err, s->page_bytes);
-	}
 	return 0;
 }
 
@@ -96,39 +157,66 @@ llm_seq_truncate(struct llm_seq *s, int n_pos)
 {
 	if (n_pos < s->n_pos)
 		s->n_pos = n_pos;
-	/* What is forgotten may be written over. */
-	if (n_pos < s->n_same)
-		s->n_same = n_pos;
+}
+
+int
+llm_seq_adopt(struct llm_seq *s, void *page, struct llm_err *err)
+{
+	int k = s->n_pos / LLM_KV_PAGE, rc;
+	if (s->n_pos % LLM_KV_PAGE != 0 || s->n_ctx - s->n_pos < LLM_KV_PAGE)
+		return llm_err_set(err, LLM_EUSAGE,
+		    "a page after %d positions: expected whole pages and room for one more",
+		    s->n_pos);
+	if ((rc = pages_grow(s, k + 1, err)) < 0)
+		return rc;
+	llm_page_hold(page);
+	if (k < s->n_page)
+		llm_page_drop(s->page[k]);
+	else
+		s->n_page = k + 1;
+	s->page[k] = page;
+	s->n_pos += LLM_KV_PAGE;
+	return 0;
+}
+
+/* The pages that s alone owns stand first and in order; the others are gone. */
+static void
+pages_keep_own(struct llm_seq *s)
+{
+	int n = 0;
+	for (int k = 0; k < s->n_page; k++)
+		if (llm_page_n_owner(s->page[k]) == 1)
+			s->page[n++] = s->page[k];
+		else
+			llm_page_drop(s->page[k]);
+	s->n_page = n;
 }
 
 int
 llm_seq_share(struct llm_seq *s, const struct llm_seq *from, int n_pos, struct llm_err *err)
 {
-	int n_shared = n_pos / LLM_KV_PAGE, n_own = s->n_page - s->n_shared, rc;
+	int n_shared = n_pos / LLM_KV_PAGE, rc;
 	if (n_pos < 0 || n_pos > from->n_pos || n_pos > s->n_ctx || s->type != from->type ||
-	    s->page_bytes != from->page_bytes)
+	    s->page_bytes != from->page_bytes || s == from)
 		return llm_err_set(err, LLM_EUSAGE,
 		    "%d positions to share: expected the same kind, and at most %d", n_pos,
 		    from->n_pos);
 	s->n_pos = 0;
-	if ((rc = pages_grow(s, n_shared + n_own, err)) < 0)
+	pages_keep_own(s);
+	if ((rc = pages_grow(s, n_shared + s->n_page, err)) < 0)
 		return rc;
-	if (s->from != from || s->n_shared != n_shared)
-		s->n_same = 0;
-	if (n_own > 0)
-		memmove(
-		    s->page + n_shared, s->page + s->n_shared, (size_t)n_own * sizeof *s->page);
-	if (n_shared > 0)
-		memcpy(s->page, from->page, (size_t)n_shared * sizeof *s->page);
-	s->n_page = n_shared + n_own;
-	s->n_shared = n_shared;
-	s->from = from;
-	if ((rc = llm_seq_reserve(s, n_pos, err)) < 0)
-		return rc;
-	if (n_pos > n_shared * LLM_KV_PAGE && n_pos > s->n_same) {
-		int end = (n_shared + 1) * LLM_KV_PAGE;
+	/* Its own pages serve the positions after those that it shares. */
+	memmove(s->page + n_shared, s->page, (size_t)s->n_page * sizeof *s->page);
+	for (int k = 0; k < n_shared; k++)
+		s->page[k] = llm_page_hold(from->page[k]);
+	s->n_page += n_shared;
+	s->n_pos = n_shared * LLM_KV_PAGE;
+	if (n_pos > s->n_pos) {
+		if ((rc = llm_seq_reserve(s, n_pos, err)) < 0) {
+			s->n_pos = 0;
+			return rc;
+		}
 		memcpy(s->page[n_shared], from->page[n_shared], s->page_bytes);
-		s->n_same = end < from->n_pos ? end : from->n_pos;
 	}
 	s->n_pos = n_pos;
 	return 0;
@@ -138,11 +226,24 @@ void
 llm_seq_extend(struct llm_seq *s, int n_pos)
 {
 	assert(n_pos <= s->n_page * LLM_KV_PAGE && n_pos <= s->n_ctx);
-	/* What was filled in is not what another sequence's copy held there. */
-	if (s->n_pos < s->n_same)
-		s->n_same = s->n_pos;
 	if (n_pos > s->n_pos)
 		s->n_pos = n_pos;
+}
+
+bool
+llm_seq_writable(const struct llm_seq *s, int pos)
+{
+	int k = pos / LLM_KV_PAGE;
+	return k < s->n_page && llm_page_n_owner(s->page[k]) == 1;
+}
+
+int
+llm_seq_n_own(const struct llm_seq *s)
+{
+	int n = 0;
+	for (int k = 0; k < s->n_page; k++)
+		n += llm_page_n_owner(s->page[k]) == 1;
+	return n;
 }
 
 void *

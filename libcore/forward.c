@@ -332,13 +332,13 @@ row_check(const struct llm_pass *p, const struct llm_row *rows, int i, struct ll
 			       : row->pos < 0 || row->pos > row->seq->n_pos)
 		return llm_err_set(err, LLM_EUSAGE,
 		    "a row at position %d does not follow its sequence", row->pos);
-	if (row->pos / LLM_KV_PAGE < row->seq->n_shared)
-		return llm_err_set(err, LLM_EUSAGE,
-		    "a row at position %d would change another sequence's page", row->pos);
 	if (row->pos >= row->seq->n_ctx || row->pos / LLM_KV_PAGE >= row->seq->n_page ||
 	    row->seq->type != llm_pass_kv_type(p))
 		return llm_err_set(err, LLM_EUSAGE,
 		    "a row at position %d has no page of the pass's type", row->pos);
+	if (!llm_seq_writable(row->seq, row->pos))
+		return llm_err_set(err, LLM_EUSAGE,
+		    "a row at position %d would change another sequence's page", row->pos);
 	return 0;
 }
 

@@ -332,9 +332,65 @@ one_fails(int n_thread, bool precise)
 	llm_model_close(m);
 }
 
+/* Rows of tokens [from, to) at their positions; the last one's logits. */
+static int
+compute(float *logits, struct llm_pass *p, struct llm_seq *s, int from, int to)
+{
+	struct llm_row rows[3 * LLM_KV_PAGE];
+	if (llm_seq_reserve(s, to, &err) < 0)
+		return -1;
+	for (int i = from; i < to; i++)
+		rows[i - from] = (struct llm_row){s, i % 60, i, i == to - 1};
+	return llm_forward(p, rows, to - from, logits, &err);
+}
+
+static void
+owners(void)
+{
+	enum { N = 2 * LLM_KV_PAGE + 9 };
+	struct llm_model *m = test_model("tiny", "Q8_0", 0, NULL);
+	struct llm_pass *p = pass_new(m, NULL, 1, 3 * LLM_KV_PAGE, false);
+	size_t n = (size_t)m->config.n_vocab;
+	float *want = calloc(2 * n, sizeof *want), *got = want + n;
+	struct llm_seq *a = seq_new(m, p, 1000, 0), *b = seq_new(m, p, 1000, 0);
+	bool good = compute(want, p, a, 0, N) == 0;
+	void *kept = llm_page_hold(llm_seq_page(a, 0));
+	good = good && llm_seq_share(b, a, 2 * LLM_KV_PAGE + 4, &err) == 0;
+	tap_ok(good && llm_page_n_owner(kept) == 3 && llm_seq_n_own(b) == 1 &&
+		   llm_page_n_owner(llm_seq_page(a, 1)) == 2,
+	    "who shares a page, or keeps one, is an owner more");
+	struct llm_row row = {a, 1, 5, false};
+	tap_ok(llm_forward(p, &row, 1, NULL, &err) == LLM_EUSAGE && a->n_pos == N,
+	    "the sequence that computed a page may not write it either once it is shared");
+	llm_seq_truncate(a, 5);
+	tap_ok(compute(got, p, a, 5, N) == 0 && llm_seq_page(a, 0) != kept &&
+		   memcmp(want, got, n * sizeof *got) == 0,
+	    "but into a copy that it makes when it reserves");
+	llm_seq_free(a);
+	tap_ok(llm_page_n_owner(kept) == 2 && compute(got, p, b, 2 * LLM_KV_PAGE + 4, N) == 0 &&
+		   memcmp(want, got, n * sizeof *got) == 0,
+	    "what is shared does not need the sequence that it came from");
+	llm_seq_free(b);
+	a = seq_new(m, p, 1000, LLM_KV_PAGE);
+	tap_ok(llm_page_n_owner(kept) == 1 && llm_seq_adopt(a, kept, &err) == 0 &&
+		   a->n_pos == LLM_KV_PAGE && llm_seq_page(a, 0) == kept,
+	    "a page that was kept is a sequence's first");
+	llm_page_drop(kept);
+	tap_ok(
+	    compute(got, p, a, LLM_KV_PAGE, N) == 0 && memcmp(want, got, n * sizeof *got) == 0,
+	    "and what follows from it is what follows from computing it");
+	tap_ok(llm_seq_adopt(a, kept, &err) == LLM_EUSAGE && a->n_pos == N,
+	    "a page follows whole pages alone");
+	llm_seq_free(a);
+	free(want);
+	llm_pass_free(p);
+	llm_model_close(m);
+}
+
 int
 main(void)
 {
+	owners();
 	one_fails(1, false);
 	one_fails(2, false);
 	one_fails(2, true);
