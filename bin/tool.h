@@ -108,6 +108,13 @@ size_t tool_read(const struct tool_input *in, void *buf, size_t n);
 char *tool_model(const char *m);
 /* The same for a program that wants an encoder: $LLM_ENCODER, the link default-encoder. */
 char *tool_encoder(const char *m);
+/*
+ * tool_model_find - the path that tool_model gives, for who goes on where there is none: LLM_ENOINPUT with the same
+ * message, LLM_ENOMEM.
+ */
+int tool_model_find(char **out, const char *m, struct llm_err *err);
+/* What is named where a file shrinks while its header is read: a path, or NULL for none any more. */
+void tool_opening(const char *path);
 /* Whether a file lies in one of the stores that names are looked up in. */
 bool tool_model_stored(const char *path);
 /* Watch a mapping: a SIGBUS inside it ends the program with 74 and one line that names the file. */

@@ -24,13 +24,16 @@ enum {
 #define INDEX "vocab.index"
 #define IDENT "model.id"
 
+/* Two strings as one; NULL where there is no memory, or one of them is NULL. */
 static char *
 join(const char *a, const char *b)
 {
+	if (a == NULL || b == NULL)
+		return NULL;
 	size_t n = strlen(a), m = strlen(b);
 	char *s = malloc(n + m + 1);
 	if (s == NULL)
-		tool_fail(LLM_ENOMEM, "out of memory: %zu bytes could not be had", n + m + 1);
+		return NULL;
 	memcpy(s, a, n);
 	memcpy(s + n, b, m + 1);
 	return s;
@@ -69,7 +72,8 @@ tool_cache(const char *name)
 		return NULL;
 	char *path = join(folder, name);
 	free(folder);
-	parents_make(path);
+	if (path != NULL)
+		parents_make(path);
 	return path;
 }
 
@@ -78,12 +82,24 @@ static char *
 beside(const struct llm_gguf *g, const char *name)
 {
 	char *path = join(llm_gguf_part_path(g, 0), "");
-	char *slash = strrchr(path, '/');
+	char *slash = path != NULL ? strrchr(path, '/') : NULL;
+	if (path == NULL)
+		return NULL;
 	if (slash != NULL)
 		slash[1] = '\0';
 	char *out = join(slash != NULL ? path : "./", name);
 	free(path);
 	return out;
+}
+
+/* The same for who cannot go on without it. */
+static char *
+beside_get(const struct llm_gguf *g, const char *name)
+{
+	char *path = beside(g, name);
+	if (path == NULL)
+		tool_fail(LLM_ENOMEM, "out of memory: the path of %s", name);
+	return path;
 }
 
 /* The same where g is a model of the store, which alone may say something of itself; else NULL. */
@@ -101,11 +117,13 @@ folder_trim(const char *path)
 	struct stat st;
 	int64_t least = INT64_MAX;
 	int n = 0;
+	if (folder == NULL)
+		return;
 	strrchr(folder, '/')[1] = '\0';
 	DIR *d = opendir(folder);
 	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
 		char *file = join(folder, e->d_name);
-		if (lstat(file, &st) == 0 && S_ISREG(st.st_mode)) {
+		if (file != NULL && lstat(file, &st) == 0 && S_ISREG(st.st_mode)) {
 			n++;
 			if ((int64_t)st.st_mtim.tv_sec < least) {
 				least = (int64_t)st.st_mtim.tv_sec;
@@ -117,7 +135,7 @@ folder_trim(const char *path)
 	}
 	if (d != NULL)
 		closedir(d);
-	if (n > MAX_INDEXES)
+	if (n > MAX_INDEXES && oldest != NULL)
 		(void)unlink(oldest);
 	free(oldest);
 	free(folder);
@@ -135,36 +153,43 @@ cached_index(const struct llm_gguf *g)
 	return tool_cache(path);
 }
 
-/* By the index at path, which is freed; NULL where there is no good one. */
-static struct llm_tokenizer *
-indexed(const struct llm_gguf *g, char *path)
+/* By the index at path, which is freed: 1; 0 where there is no good one. */
+static int
+indexed(struct llm_tokenizer **out, const struct llm_gguf *g, char *path, struct llm_err *err)
 {
-	struct llm_err err;
-	struct llm_tokenizer *t = NULL;
-	if (path != NULL && llm_tokenizer_open_index(&t, g, path, &err) < 0)
-		tool_die(&err);
+	int rc = path != NULL ? llm_tokenizer_open_index(out, g, path, err) : 0;
 	free(path);
-	if (t != NULL)
-		tool_guard_map(llm_tokenizer_indexed(t));
-	return t;
+	return rc;
+}
+
+int
+tool_tokenizer_open(struct llm_tokenizer **out, const struct llm_gguf *g, struct llm_err *err)
+{
+	const struct llm_gguf_key *tokens = llm_gguf_key(g, "tokenizer.ggml.tokens");
+	bool large = tokens != NULL && tokens->n_item >= LEAST_TOKENS;
+	int rc = large ? indexed(out, g, stored(g, INDEX), err) : 0;
+	if (rc == 0 && large)
+		rc = indexed(out, g, cached_index(g), err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	if ((rc = llm_tokenizer_open(out, g, err)) < 0)
+		return rc;
+	char *path = large ? cached_index(g) : NULL;
+	if (path != NULL && llm_tokenizer_index(*out, path, 0600, NULL) >= 0)
+		folder_trim(path);
+	free(path);
+	return 0;
 }
 
 struct llm_tokenizer *
 tool_tokenizer(const struct llm_gguf *g)
 {
 	struct llm_err err;
-	struct llm_tokenizer *t = NULL;
-	const struct llm_gguf_key *tokens = llm_gguf_key(g, "tokenizer.ggml.tokens");
-	bool large = tokens != NULL && tokens->n_item >= LEAST_TOKENS;
-	if (large && ((t = indexed(g, stored(g, INDEX))) != NULL ||
-			 (t = indexed(g, cached_index(g))) != NULL))
-		return t;
-	if (llm_tokenizer_open(&t, g, &err) < 0)
+	struct llm_tokenizer *t;
+	if (tool_tokenizer_open(&t, g, &err) < 0)
 		tool_die(&err);
-	char *path = large ? cached_index(g) : NULL;
-	if (path != NULL && llm_tokenizer_index(t, path, 0600, NULL) >= 0)
-		folder_trim(path);
-	free(path);
+	if (llm_tokenizer_indexed(t) != NULL)
+		tool_guard_map(llm_tokenizer_indexed(t));
 	return t;
 }
 
@@ -216,7 +241,7 @@ tool_keep(const struct llm_gguf *g)
 	struct llm_err err;
 	struct llm_hash id, stamp = llm_ident_stamp(g, false);
 	struct llm_tokenizer *t;
-	char *path = beside(g, IDENT);
+	char *path = beside_get(g, IDENT);
 	if (llm_ident(&id, g, 0, &err) < 0 || llm_ident_keep(path, &stamp, &id, 0644, &err) < 0)
 		tool_die(&err);
 	free(path);
@@ -225,7 +250,7 @@ tool_keep(const struct llm_gguf *g)
 	if (llm_tokenizer_open(&t, g, &err) < 0)
 		tool_die(&err);
 	if (llm_tokenizer_n_vocab(t) >= LEAST_TOKENS) {
-		path = beside(g, INDEX);
+		path = beside_get(g, INDEX);
 		if (llm_tokenizer_index(t, path, 0644, &err) < 0)
 			tool_die(&err);
 		free(path);

@@ -23,6 +23,9 @@ char *tool_cache(const char *name);
  * vocabulary is large, one is left in the cache.  Its mapping is watched.  Dies where the vocabulary is bad.
  */
 struct llm_tokenizer *tool_tokenizer(const struct llm_gguf *g);
+/* tool_tokenizer_open - the same for who goes on: its errors are returned, its mapping is the caller's to watch. */
+int tool_tokenizer_open(
+    struct llm_tokenizer **out, const struct llm_gguf *g, struct llm_err *err);
 /* Closes it; NULL is none. */
 void tool_tokenizer_close(struct llm_tokenizer *t);
 

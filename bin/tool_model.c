@@ -16,21 +16,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_GUARDED = 8 };
+enum { MAX_GUARDED = 64 };
 
 static const struct llm_gguf *guarded[MAX_GUARDED];
 static const struct llm_map *guarded_map[MAX_GUARDED];
 /* What tool_model named last, until its mapping is guarded: a file may shrink while its header is read. */
 static char *opening;
 
-/* Joins two strings, or dies. */
+/* Two strings as one; NULL where there is no memory, or one of them is NULL. */
 static char *
 join(const char *a, const char *b)
 {
+	if (a == NULL || b == NULL)
+		return NULL;
 	size_t n = strlen(a), m = strlen(b);
 	char *s = malloc(n + m + 1);
 	if (s == NULL)
-		tool_fail(LLM_ENOMEM, "out of memory: %zu bytes could not be had", n + m + 1);
+		return NULL;
 	memcpy(s, a, n);
 	memcpy(s + n, b, m + 1);
 	return s;
@@ -77,9 +79,9 @@ lookup(const char *data, const char *name)
 {
 	char *store = join(data, "/llm/models/"), *folder = join(store, name);
 	char *path = join(folder, "/model.gguf");
-	if (!is_file(path)) {
+	if (path == NULL || !is_file(path)) {
 		free(path);
-		path = first_part(folder);
+		path = folder != NULL ? first_part(folder) : NULL;
 	}
 	free(folder);
 	free(store);
@@ -91,6 +93,8 @@ static char *
 stored(const char *data, const char *path)
 {
 	char *store = join(data, "/llm/models/");
+	if (store == NULL)
+		return NULL;
 	size_t n = strlen(store);
 	bool in = strncmp(path, store, n) == 0 && strstr(path + n, "..") == NULL;
 	free(store);
@@ -108,14 +112,14 @@ search(char *(*look)(const char *data, const char *name), const char *name)
 		path = look(own, name);
 	} else if (home != NULL && home[0] == '/') {
 		char *share = join(home, "/.local/share");
-		path = look(share, name);
+		path = share != NULL ? look(share, name) : NULL;
 		free(share);
 	}
 	if (dirs == NULL || dirs[0] == '\0')
 		dirs = "/usr/local/share:/usr/share";
 	char *all = join(dirs, ""), *rest = NULL;
-	for (char *dir = strtok_r(all, ":", &rest); path == NULL && dir != NULL;
-	     dir = strtok_r(NULL, ":", &rest))
+	for (char *dir = all != NULL ? strtok_r(all, ":", &rest) : NULL;
+	     path == NULL && dir != NULL; dir = strtok_r(NULL, ":", &rest))
 		if (dir[0] == '/')
 			path = look(dir, name);
 	free(all);
@@ -137,8 +141,16 @@ struct kind {
 static const struct kind chat = {"LLM_MODEL", "default", "smollm2"};
 static const struct kind encoder = {"LLM_ENCODER", "default-encoder", "minilm"};
 
-static char *
-model_find(const char *m, const struct kind *kind)
+/* The path to go on with, or that there is no memory for it. */
+static int
+found(char **out, char *path, struct llm_err *err)
+{
+	*out = path;
+	return path != NULL ? 0 : llm_err_nomem(err, TOOL_NAME);
+}
+
+static int
+model_find(char **out, const char *m, const struct kind *kind, struct llm_err *err)
 {
 	char quoted[100];
 	const char *home = getenv("HOME"), *own = getenv("XDG_DATA_HOME");
@@ -146,26 +158,33 @@ model_find(const char *m, const struct kind *kind)
 	bool named = m != NULL || (set != NULL && *set != '\0');
 	const char *name = m != NULL ? m : named ? set : kind->link;
 	if (strchr(name, '/') != NULL)
-		return join(name, "");
+		return found(out, join(name, ""), err);
 	llm_err_quote(quoted, sizeof quoted, name, strlen(name));
 	if (name[0] == '\0' || name[0] == '.')
-		tool_fail(
-		    LLM_ENOINPUT, "'%s' is no model's name; a path has a '/' in it", quoted);
+		return llm_err_set(err, LLM_ENOINPUT,
+		    "'%s' is no model's name; a path has a '/' in it", quoted);
 	char *path = search(lookup, name);
 	if (path != NULL)
-		return path;
+		return found(out, path, err);
 	if (!named && (home == NULL || home[0] != '/') && (own == NULL || own[0] != '/'))
-		tool_fail(LLM_ENOINPUT, "no model: neither HOME nor XDG_DATA_HOME says where "
-					"models are; set one, or give -m /path/to/file.gguf");
+		return llm_err_set(err, LLM_ENOINPUT,
+		    "no model: neither HOME nor XDG_DATA_HOME says where "
+		    "models are; set one, or give -m /path/to/file.gguf");
 	if (!named)
-		tool_fail(LLM_ENOINPUT, "no model: set %s or run 'llm-model get %s'",
-		    kind->variable, kind->get);
+		return llm_err_set(err, LLM_ENOINPUT,
+		    "no model: set %s or run 'llm-model get %s'", kind->variable, kind->get);
 	if (is_file(name))
-		tool_fail(LLM_ENOINPUT,
+		return llm_err_set(err, LLM_ENOINPUT,
 		    "no model '%s' in the store; for the file in this folder say ./%s", quoted,
 		    quoted);
-	tool_fail(LLM_ENOINPUT,
+	return llm_err_set(err, LLM_ENOINPUT,
 	    "no model '%s' in the store; 'llm-model list' shows what is there", quoted);
+}
+
+int
+tool_model_find(char **out, const char *m, struct llm_err *err)
+{
+	return model_find(out, m, &chat, err);
 }
 
 /* Appends s to line at n, control bytes masked; async-signal-safe. */
@@ -222,13 +241,22 @@ watch(void)
 	sigaction(SIGBUS, &sa, NULL);
 }
 
-static char *
-model_open(const char *m, const struct kind *kind)
+void
+tool_opening(const char *path)
 {
-	char *path = model_find(m, kind);
 	free(opening);
 	opening = join(path, "");
 	watch();
+}
+
+static char *
+model_open(const char *m, const struct kind *kind)
+{
+	struct llm_err err = {0};
+	char *path;
+	if (model_find(&path, m, kind, &err) < 0)
+		tool_die(&err);
+	tool_opening(path);
 	return path;
 }
 
@@ -253,9 +281,7 @@ tool_guard(const struct llm_gguf *g)
 		guarded[i] = g;
 		break;
 	}
-	free(opening);
-	opening = NULL;
-	watch();
+	tool_opening(NULL);
 }
 
 void
