@@ -110,13 +110,15 @@ place(struct llm_lookup *l, const llm_token *ids, size_t n)
 	return true;
 }
 
-/* Of a pass of n rows, in passes of one. */
+/* Of a pass with n of its rows, in passes with one. */
 static float
 cost(const struct llm_lookup *l, int n)
 {
-	if (!(l->s[1] > 0) || !(l->s[n] > 0))
-		return costs[n];
-	float measured = l->s[n] / l->s[1], least = 1 + 0.01f * (float)(n - 1);
+	int one = l->beside + 1, all = l->beside + n;
+	if (!(l->s[one] > 0) || !(l->s[all] > 0))
+		return costs[all] / costs[one];
+	float measured = l->s[all] / l->s[one];
+	float least = 1 + 0.01f * (float)(n - 1) / (float)one;
 	return measured > least ? measured : least;
 }
 
@@ -152,6 +154,8 @@ llm_lookup_guess(
 		l->source++;
 	else
 		l->astray = 1;
+	if (max > LLM_LOOKUP_MAX - l->beside)
+		max = LLM_LOOKUP_MAX - l->beside;
 	if (max <= 0 || n < 2 || !place(l, ids, n))
 		return 0;
 	max = n - l->from < (size_t)max ? (int)(n - l->from) : max;

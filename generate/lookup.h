@@ -21,7 +21,7 @@ enum {
 	LLM_LOOKUP_KINDS = 5,
 };
 
-/* How guessing went so far.  Zero-initialised is ready; fields are private. */
+/* How guessing went so far.  Zero-initialised is ready; fields are private but for beside. */
 struct llm_lookup {
 	size_t
 	    source; /* where in the text the answer was last copied from: what comes next there */
@@ -33,6 +33,7 @@ struct llm_lookup {
 	} seen[LLM_LOOKUP_KINDS]; /* tokens, older ones counting less */
 	int failed;               /* guesses in a row that were tried though they did not pay */
 	int wait;                 /* passes until the next such trial */
+	int beside; /* the caller's: rows that the pass has besides; they share its price */
 	float s[2 + LLM_LOOKUP_MAX]; /* seconds of a pass, by rows; 0: never seen */
 };
 
@@ -48,7 +49,7 @@ int llm_lookup_guess(
 void llm_lookup_result(struct llm_lookup *l, int n_guess, int n_right);
 
 /*
- * llm_lookup_cost - a pass of n_row rows took so many seconds.  Optional: until told otherwise, costs
+ * llm_lookup_cost - a pass of n_row rows, whosever, took so many seconds.  Optional: until told otherwise, costs
  * are taken to be those of a processor without dot-product instructions.
  */
 void llm_lookup_cost(struct llm_lookup *l, int n_row, double seconds);
