@@ -7,9 +7,7 @@
 #ifndef LLM_CHAT_H
 #define LLM_CHAT_H
 
-#include "bin/tool_prefix.h"
-#include "bin/tool_run.h"
-#include "generate/generate.h"
+#include "bin/tool_answer.h"
 #include "tokenize/template.h"
 
 #include <time.h>
@@ -26,20 +24,21 @@ struct chat_options {
 	const char *system, *template, *date;
 	int n_max; /* tokens of an answer; < 0: no limit */
 	enum chat_scope scope;
+	const char *prompt; /* the text that the data follow; "" where there is none */
 };
 
-/* All fields private to chat_turn.c, but engine and generate, read-only. */
+/* All fields private to chat_turn.c, but engine and by, read-only. */
 struct chat {
 	const struct chat_options *options;
 	struct tool_engine engine;
 	struct llm_template *template;
-	struct llm_generate *generate;
+	struct tool_answer by;
 	struct llm_sampling sampling;
 	llm_token end;               /* the token after an answer, or -1 */
 	struct llm_message *message; /* texts and ids are owned */
 	size_t n, cap;
-	struct tool_prefix prefix;
 	struct llm_ids prompt; /* of the last turn */
+	size_t n_keep;         /* of that, what may be kept */
 	struct llm_ids answer; /* ids of the answer that grows */
 	size_t newlines;       /* at its end, held back */
 	struct timespec begin,
@@ -75,10 +74,9 @@ void chat_drop(struct chat *c);
 bool chat_take_system(struct chat *c);
 
 /*
- * chat_keep - standard output is closed, and of the last turn's prompt what the options say is kept; prompt is
- * the text that its data follows, where there are data.
+ * chat_keep - standard output is closed, and of the last turn's prompt what the options say is kept.
  */
-void chat_keep(struct chat *c, const char *prompt);
+void chat_keep(struct chat *c);
 /* The same with all that is computed, answers too: for a session. */
 void chat_keep_all(struct chat *c);
 /* One line on stderr where the answer was cut; returns whether it was. */

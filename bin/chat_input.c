@@ -78,7 +78,7 @@ keep(const struct chat *c, const struct llm_ids *ids, size_t room, const char *d
 static char *
 fit(size_t *n_out, struct chat *c, const char *prompt, const char *data, size_t n)
 {
-	int n_ctx = llm_generate_n_ctx(c->generate);
+	int n_ctx = tool_answer_n_ctx(&c->by);
 	size_t room = (size_t)llm_fit_room(n_ctx, c->options->n_max);
 	size_t bare = chat_count(c, prompt, strlen(prompt)), kept, excess;
 	struct llm_ids ids = {0};
@@ -114,7 +114,7 @@ chat_input(size_t *n_out, struct chat *c, const char *prompt, const char *data, 
 {
 	char *text = join(n_out, prompt, data, (struct span){0, n});
 	if (tool_run.fit == LLM_FIT_NONE || n == 0 ||
-	    chat_count(c, text, *n_out) < (size_t)llm_generate_n_ctx(c->generate))
+	    chat_count(c, text, *n_out) < (size_t)tool_answer_n_ctx(&c->by))
 		return text;
 	free(text);
 	return fit(n_out, c, prompt, data, n);

@@ -20,8 +20,8 @@ chat_open(struct chat *c, const struct chat_options *options)
 	*c = (struct chat){.options = options};
 	tool_sampling_get(&c->sampling);
 	tool_engine_open(&c->engine);
-	if (llm_template_open(&c->template, c->engine.model->gguf, &params, &err) < 0 ||
-	    llm_generate_new(&c->generate, c->engine.pass, 0, &err) < 0)
+	tool_answer_open(&c->by, &c->engine);
+	if (llm_template_open(&c->template, c->engine.model->gguf, &params, &err) < 0)
 		tool_die(&err);
 	end = llm_template_end(c->template);
 	c->end = end == NULL ? -1 : llm_tokenizer_control(c->engine.tokenizer, end);
@@ -46,8 +46,7 @@ chat_close(struct chat *c)
 	free(c->message);
 	llm_ids_free(&c->answer);
 	llm_ids_free(&c->prompt);
-	tool_prefix_close(&c->prefix);
-	llm_generate_free(c->generate);
+	tool_answer_close(&c->by);
 	llm_template_close(c->template);
 	tool_engine_close(&c->engine);
 }
@@ -146,24 +145,37 @@ shared(struct chat *c, const char *text)
 	return n;
 }
 
-void
-chat_keep(struct chat *c, const char *prompt)
+/* How much of the last turn's prompt may be kept. */
+static size_t
+keepable(struct chat *c)
 {
-	size_t n = c->prompt.n;
+	enum chat_scope scope = c->options->scope;
+	size_t n = c->n, first = n > 0 && c->message[0].role == LLM_ROLE_SYSTEM ? 1 : 0;
+	struct llm_message user = {0};
+	if (scope == CHAT_KEEP_ALL)
+		return c->prompt.n;
+	/* The conversation without what was said in it, for as long as this takes. */
+	if (n > first)
+		user = c->message[first];
+	c->n = first;
+	size_t kept = shared(c, scope == CHAT_KEEP_PROMPT ? c->options->prompt : "");
+	if (n > first)
+		c->message[first] = user;
+	c->n = n;
+	return kept;
+}
+
+void
+chat_keep(struct chat *c)
+{
 	tool_close();
-	if (c->options->scope != CHAT_KEEP_ALL) {
-		chat_reset(c);
-		n = shared(c, c->options->scope == CHAT_KEEP_PROMPT ? prompt : "");
-	}
-	tool_prefix_keep(&c->prefix, c->generate, c->prompt.v, n);
+	tool_answer_keep(&c->by, c->prompt.v, c->n_keep);
 }
 
 void
 chat_keep_all(struct chat *c)
 {
-	size_t n;
-	const llm_token *ids = llm_generate_done(&n, c->generate);
-	tool_prefix_keep(&c->prefix, c->generate, ids, n);
+	tool_answer_keep(&c->by, NULL, 0);
 }
 
 size_t
@@ -268,7 +280,8 @@ run(enum llm_generate_stop *stop, struct chat *c, const struct llm_ids *prompt,
 	    .context = c};
 	clock_gettime(CLOCK_MONOTONIC, &c->begin);
 	c->first = c->begin;
-	int r = llm_generate_run(&result, c->generate, &request, err);
+	c->n_keep = keepable(c);
+	int r = tool_answer_run(&result, &c->by, &request, c->n_keep, err);
 	if (r < 0)
 		return r;
 	*stop = result.stop;
@@ -288,13 +301,7 @@ chat_ask(enum llm_generate_stop *stop, struct chat *c, const char *text, size_t 
 	c->prompt.n = 0;
 	encode(&c->prompt, c);
 	c->answer.n = c->newlines = 0;
-	r = llm_generate_check(c->generate, c->prompt.n, err);
-	if (r >= 0) {
-		if (c->prefix.engine == NULL)
-			tool_prefix_load(
-			    &c->prefix, &c->engine, c->generate, c->prompt.v, c->prompt.n);
-		r = run(stop, c, &c->prompt, cancel, err);
-	}
+	r = run(stop, c, &c->prompt, cancel, err);
 	if (r >= 0)
 		keep_answer(c, *stop);
 	else if (r == LLM_ETOOLONG)
@@ -311,6 +318,6 @@ chat_tell_cut(const struct chat *c, enum llm_generate_stop stop)
 		tool_note("the answer is cut after %d tokens (-n)", c->options->n_max);
 	else if (stop == LLM_GENERATE_CONTEXT)
 		tool_note("the answer is cut: the context of %d tokens is full",
-		    llm_generate_n_ctx(c->generate));
+		    tool_answer_n_ctx(&c->by));
 	return stop == LLM_GENERATE_LIMIT || stop == LLM_GENERATE_CONTEXT;
 }

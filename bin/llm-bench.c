@@ -186,6 +186,7 @@ main(int argc, char **argv)
 	list_check(&batch, "--batch", MAX_BATCH);
 	list_check(&verify, "--verify", MAX_BATCH);
 	tool_engine_open(&b.engine);
+	tool_engine_pass(&b.engine);
 	defaults(b.engine.model->config.n_ctx);
 	b.n_rep = n_rep;
 	b.n_verify = n_decode;

@@ -6,6 +6,7 @@
  */
 #include "bin/chat.h"
 #include "bin/chat_session.h"
+#include "bin/tool_daemon.h"
 #include "bin/tool_sampling.h"
 
 #include <limits.h>
@@ -88,7 +89,8 @@ static const struct tool tool = {.name = "llm-chat",
     .operands = "[prompt ...]",
     .purpose = "Ask a model about a text, or converse with it.",
     .options = options,
-    .more = {tool_run_options, tool_prefix_options, tool_sampling_options}};
+    .more = {
+	tool_run_options, tool_prefix_options, tool_sampling_options, tool_daemon_options}};
 
 /* Appends text to *all, after sep where something stands there. */
 static void
@@ -179,6 +181,9 @@ main(int argc, char **argv)
 		tool_exit(0);
 	char *prompt = read_prompt(argv + first);
 	bool terminal = isatty(STDIN_FILENO);
+	chat_options.prompt = prompt == NULL ? "" : prompt;
+	if (session_name != NULL)
+		chat_options.scope = CHAT_KEEP_ALL;
 	chat_open(&chat, &chat_options);
 	if (session_name != NULL)
 		chat_session_open(&session, &chat, session_name);
@@ -187,13 +192,13 @@ main(int argc, char **argv)
 	if (terminal && prompt == NULL)
 		chat_talk(&chat, &session);
 	else
-		status = take_one_turn(&chat, prompt == NULL ? "" : prompt,
-		    data == NULL ? "" : data, data == NULL ? 0 : chomp(data, n));
+		status = take_one_turn(&chat, chat_options.prompt, data == NULL ? "" : data,
+		    data == NULL ? 0 : chomp(data, n));
 	chat_session_keep(&session, &chat);
 	if (session_name != NULL)
 		chat_keep_all(&chat);
 	else
-		chat_keep(&chat, prompt == NULL ? "" : prompt);
+		chat_keep(&chat);
 	chat_session_close(&session);
 	chat_close(&chat);
 	free(prompt);

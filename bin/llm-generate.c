@@ -4,11 +4,11 @@
  * llm-generate: text or ids in, what the model puts after them out, as it is and nothing more.
  */
 #include "bin/tool.h"
+#include "bin/tool_answer.h"
+#include "bin/tool_daemon.h"
 #include "bin/tool_ids.h"
-#include "bin/tool_prefix.h"
 #include "bin/tool_run.h"
 #include "bin/tool_sampling.h"
-#include "generate/generate.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -49,7 +49,8 @@ static const struct tool tool = {.name = "llm-generate",
     .operands = "[file]",
     .purpose = "Continue text from a file or standard input.",
     .options = options,
-    .more = {tool_run_options, tool_prefix_options, tool_sampling_options}};
+    .more = {
+	tool_run_options, tool_prefix_options, tool_sampling_options, tool_daemon_options}};
 
 /* What is kept for -j, and the clock for -v. */
 struct answer {
@@ -152,21 +153,19 @@ main(int argc, char **argv)
 	struct tool_engine e;
 	struct llm_ids prompt = {0};
 	struct llm_sampling sampling;
-	struct llm_generate *g;
 	struct llm_generate_result result;
 	struct llm_err err = {0};
 	struct answer answer = {0};
-	struct tool_prefix prefix;
+	struct tool_answer by;
 	int first = tool_start(&tool, argc, argv);
 	tool_operands(argc, first, 1);
 	if (json && ids_out)
 		tool_usage("-j and -o are two forms of output: give one");
 	tool_sampling_get(&sampling);
 	tool_engine_open(&e);
+	tool_answer_open(&by, &e);
 	size_t n_head = prompt_read(&prompt, e.tokenizer, argv[first]);
-	if (llm_generate_new(&g, e.pass, 0, &err) < 0)
-		tool_die(&err);
-	tool_fit(&prompt, n_head, llm_generate_n_ctx(g), n_max);
+	tool_fit(&prompt, n_head, tool_answer_n_ctx(&by), n_max);
 	struct llm_answer_params params = {.tokenizer = e.tokenizer,
 	    .sampling = &sampling,
 	    .vector = e.kernels->vector,
@@ -183,8 +182,7 @@ main(int argc, char **argv)
 	    .progress = on_progress,
 	    .context = &answer};
 	clock_gettime(CLOCK_MONOTONIC, &answer.begin);
-	tool_prefix_load(&prefix, &e, g, prompt.v, prompt.n);
-	if (llm_generate_run(&result, g, &request, &err) < 0)
+	if (tool_answer_run(&result, &by, &request, prompt.n, &err) < 0)
 		tool_die(&err);
 	if (json)
 		json_print(&answer, &result);
@@ -193,10 +191,9 @@ main(int argc, char **argv)
 		report(&answer, &result);
 	if (result.stop == LLM_GENERATE_CONTEXT)
 		tool_note("the context of %d tokens is full: the answer is cut after %d tokens",
-		    llm_generate_n_ctx(g), result.n_out);
-	tool_prefix_keep(&prefix, g, prompt.v, prompt.n);
-	tool_prefix_close(&prefix);
-	llm_generate_free(g);
+		    tool_answer_n_ctx(&by), result.n_out);
+	tool_answer_keep(&by, prompt.v, prompt.n);
+	tool_answer_close(&by);
 	tool_engine_close(&e);
 	llm_ids_free(&prompt);
 	llm_ids_free(&answer.ids);

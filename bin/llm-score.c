@@ -3,10 +3,10 @@
  *
  * llm-score: text in, each of its tokens and how likely the model found it out, or the perplexity.
  */
+#include "bin/score.h"
 #include "bin/tool.h"
+#include "bin/tool_daemon.h"
 #include "bin/tool_ids.h"
-#include "bin/tool_run.h"
-#include "generate/score.h"
 #include "libcore/fmath.h"
 
 #include <limits.h>
@@ -49,7 +49,7 @@ static const struct tool tool = {.name = "llm-score",
     .operands = "[file]",
     .purpose = "Print how likely a model finds each token of a text.",
     .options = options,
-    .more = {tool_run_options}};
+    .more = {tool_run_options, tool_daemon_options}};
 
 struct sums {
 	const struct llm_tokenizer *tokenizer;
@@ -141,7 +141,7 @@ main(int argc, char **argv)
 	struct tool_engine e;
 	struct llm_ids ids = {0};
 	struct llm_err err = {0};
-	struct llm_score *score;
+	struct score score;
 	struct sums sums = {0};
 	int first = tool_start(&tool, argc, argv);
 	tool_operands(argc, first, 1);
@@ -162,8 +162,7 @@ main(int argc, char **argv)
 	    .n_top = perplexity ? 0 : n_top,
 	    .emit = on_item,
 	    .context = &sums};
-	if (llm_score_new(&score, e.pass, &params, &err) < 0)
-		tool_die(&err);
+	score_open(&score, &e, &params);
 	size_t step = window > 0 ? (size_t)window - n_head : ids.n;
 	for (size_t at = n_head, n; at < ids.n; at += n) {
 		n = ids.n - at < step ? ids.n - at : step;
@@ -171,14 +170,14 @@ main(int argc, char **argv)
 		    0) /* each window begins as a text does, over what was scored already */
 			ids.v[at - 1] = ids.v[0];
 		sums.head = n_head > 0;
-		if (llm_score_window(score, ids.v + at - n_head, n_head + n,
+		if (score_window(&score, ids.v + at - n_head, n_head + n,
 			window > 0 ? (n_head + n) / 2 : 1, &err) < 0)
 			tool_die(&err);
 	}
 	if (perplexity)
 		perplexity_print(&sums, &ids);
 	tool_flush();
-	llm_score_free(score);
+	score_close(&score);
 	tool_engine_close(&e);
 	llm_ids_free(&ids);
 	tool_exit(0);

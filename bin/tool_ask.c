@@ -25,7 +25,7 @@ struct tool_ask {
 	struct tool_engine *engine;
 	struct llm_template *template;
 	struct llm_labels labels;
-	struct llm_batch *batch;
+	struct tool_batch *batch;
 	struct llm_message *message; /* params', and the text's */
 	struct llm_prompt head;      /* a prompt; up to part n_head all are alike */
 	size_t n_head;
@@ -152,7 +152,7 @@ static int
 ids_fit(struct tool_ask *a, const struct tool_record *rec, struct llm_err *err)
 {
 	const char *s = rec->text;
-	size_t n = rec->n_text, room = (size_t)llm_batch_max_tokens(a->batch), excess;
+	size_t n = rec->n_text, room = (size_t)tool_batch_max_tokens(a->batch), excess;
 	struct llm_ids all = {0};
 	int rc =
 	    llm_tokenizer_encode(&all, a->engine->tokenizer, s, n, LLM_TOKENIZE_REPLACE, err);
@@ -177,10 +177,10 @@ tool_ask_add(struct tool_ask *a, const struct tool_record *rec, struct llm_err *
 {
 	int rc = ids_of(a, rec->text, rec->n_text, err);
 	if (rc >= 0 && tool_run.fit != LLM_FIT_NONE &&
-	    a->ids.n > (size_t)llm_batch_max_tokens(a->batch))
+	    a->ids.n > (size_t)tool_batch_max_tokens(a->batch))
 		rc = ids_fit(a, rec, err);
 	if (rc >= 0)
-		rc = llm_batch_add(a->batch, a->ids.v, a->ids.n, a->max_rows, err);
+		rc = tool_batch_add(a->batch, a->ids.v, a->ids.n, a->max_rows, err);
 	return rc < 0 ? rc : 0;
 }
 
@@ -197,9 +197,9 @@ tool_ask_run(struct tool_ask *a)
 {
 	struct llm_err err = {0};
 	double begin = seconds();
-	check(llm_batch_run(a->batch, &err), &err);
+	check(tool_batch_run(a->batch, &err), &err);
 	double spent = seconds() - begin;
-	int most = llm_pass_max_rows(a->engine->pass);
+	int most = tool_batch_max_rows(a->batch);
 	if (spent > slow)
 		a->max_rows /= 2;
 	else if (spent < fast)
@@ -213,20 +213,14 @@ void
 tool_ask_value(struct tool_ask *a, int i, double *value)
 {
 	int n = a->params->n_label;
-	llm_batch_nats(a->nats, a->batch, i);
+	tool_batch_nats(a->nats, a->batch, i);
 	value[n] = llm_labels_normalise(value, a->nats, n);
 	for (int k = 0; a->params->calibrate && k < n; k++)
 		a->nats[k] -= isfinite(a->base[k]) ? a->base[k] : 0;
 	if (a->params->calibrate)
 		llm_labels_normalise(value, a->nats, n);
-	if (i + 1 == llm_batch_n(a->batch))
-		llm_batch_clear(a->batch);
-}
-
-size_t
-tool_ask_n_row(const struct tool_ask *a)
-{
-	return llm_batch_n_row(a->batch);
+	if (i + 1 == tool_batch_n(a->batch))
+		tool_batch_clear(a->batch);
 }
 
 /* Opening. */
@@ -335,10 +329,10 @@ calibrate(struct tool_ask *a)
 {
 	struct llm_err err = {0};
 	check(ids_of(a, "", 0, &err), &err);
-	check(llm_batch_add(a->batch, a->ids.v, a->ids.n, a->max_rows, &err), &err);
-	check(llm_batch_run(a->batch, &err), &err);
-	llm_batch_nats(a->base, a->batch, 0);
-	llm_batch_clear(a->batch);
+	check(tool_batch_add(a->batch, a->ids.v, a->ids.n, a->max_rows, &err), &err);
+	check(tool_batch_run(a->batch, &err), &err);
+	tool_batch_nats(a->base, a->batch, 0);
+	tool_batch_clear(a->batch);
 }
 
 struct tool_ask *
@@ -365,11 +359,10 @@ tool_ask_open(struct tool_engine *e, const struct tool_ask_params *params)
 	head_find(a);
 	prefix_find(&prefix, a);
 	struct llm_batch_params bp = {.labels = &a->labels,
-	    .vector = e->kernels->vector,
 	    .prefix = prefix.v,
 	    .n_prefix = prefix.n,
 	    .max_prompts = params->max_prompts};
-	check(llm_batch_new(&a->batch, e->pass, &bp, &err), &err);
+	check(tool_batch_open(&a->batch, e, &bp, &err), &err);
 	llm_ids_free(&prefix);
 	if (params->calibrate)
 		calibrate(a);
@@ -381,7 +374,7 @@ tool_ask_close(struct tool_ask *a)
 {
 	if (a == NULL)
 		return;
-	llm_batch_free(a->batch);
+	tool_batch_close(a->batch);
 	llm_labels_free(&a->labels);
 	llm_template_close(a->template);
 	llm_prompt_free(&a->head);

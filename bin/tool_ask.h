@@ -7,9 +7,8 @@
 #ifndef LLM_TOOL_ASK_H
 #define LLM_TOOL_ASK_H
 
+#include "bin/tool_batch.h"
 #include "bin/tool_queue.h"
-#include "bin/tool_run.h"
-#include "generate/batch.h"
 #include "tokenize/template.h"
 
 struct tool_ask_params {
@@ -44,8 +43,5 @@ void tool_ask_close(struct tool_ask *a);
 int tool_ask_add(struct tool_ask *a, const struct tool_record *rec, struct llm_err *err);
 void tool_ask_run(struct tool_ask *a);
 void tool_ask_value(struct tool_ask *a, int i, double *value);
-
-/* Tokens that went through the model. */
-size_t tool_ask_n_row(const struct tool_ask *a);
 
 #endif

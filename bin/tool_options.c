@@ -13,10 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef LLM_VERSION
-#define LLM_VERSION "0.1.0"
-#endif
-
 enum {
 	MAX_ROWS = 64,
 	FIRST_LONG = 256, /* getopt's value of row i is FIRST_LONG + i: no letter has it */

@@ -21,6 +21,12 @@ const struct tool_option tool_prefix_options[] = {
     {0}};
 
 bool
+tool_prefix_off(void)
+{
+	return no_cache;
+}
+
+bool
 tool_prefix_bytes(uint64_t *out, const char *s)
 {
 	static const char units[] = "KMGT";

@@ -20,6 +20,8 @@ struct tool_prefix {
 
 /* For tool.more: --no-cache. */
 extern const struct tool_option tool_prefix_options[];
+/* Whether that was given. */
+bool tool_prefix_off(void);
 
 /*
  * tool_prefix_load - put what is kept of a prompt into the sequence of g, which is empty; of the last token never,

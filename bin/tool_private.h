@@ -6,6 +6,10 @@
 #ifndef LLM_TOOL_PRIVATE_H
 #define LLM_TOOL_PRIVATE_H
 
+#ifndef LLM_VERSION
+#define LLM_VERSION "0.1.0"
+#endif
+
 /* The program's name, for messages. */
 void tool_name_set(const char *name);
 const char *tool_name(void);

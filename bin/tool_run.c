@@ -73,19 +73,14 @@ void
 tool_engine_open(struct tool_engine *e)
 {
 	struct llm_err err = {0};
-	struct llm_pass_params params = {
-	    .n_thread = tool_run.n_thread, .precise = tool_run.precise};
 	memset(e, 0, sizeof *e);
 	if (tool_run.kv != NULL && tool_run.precise)
 		tool_usage(
 		    "--precise keeps keys and values in 32 bits, so --kv %s cannot stand "
 		    "beside it",
 		    tool_run.kv);
-	if (tool_run.kv != NULL)
-		llm_kv_named(&params.kv, tool_run.kv);
 	if (llm_kernels_get(&e->kernels, getenv("LLM_KERNELS"), &err) < 0)
 		tool_die(&err);
-	params.kernels = e->kernels;
 	char *path = tool_model(tool_run.model);
 	if (llm_model_open(&e->model, path, &err) < 0)
 		tool_die(&err);
@@ -93,6 +88,18 @@ tool_engine_open(struct tool_engine *e)
 	tool_guard(e->model->gguf);
 	e->name = llm_gguf_path(e->model->gguf);
 	e->tokenizer = tool_tokenizer(e->model->gguf);
+}
+
+struct llm_pass *
+tool_engine_pass(struct tool_engine *e)
+{
+	struct llm_err err = {0};
+	struct llm_pass_params params = {
+	    .kernels = e->kernels, .n_thread = tool_run.n_thread, .precise = tool_run.precise};
+	if (e->pass != NULL)
+		return e->pass;
+	if (tool_run.kv != NULL)
+		llm_kv_named(&params.kv, tool_run.kv);
 	if (llm_pass_new(&e->pass, e->model, &params, &err) < 0)
 		tool_die(&err);
 	if (tool_run.verbose)
@@ -100,6 +107,7 @@ tool_engine_open(struct tool_engine *e)
 		    e->kernels->name, llm_pass_n_thread(e->pass),
 		    llm_kv_name(llm_pass_kv_type(e->pass)),
 		    tool_run.precise ? ", precise" : "");
+	return e->pass;
 }
 
 void

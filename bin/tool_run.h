@@ -30,12 +30,14 @@ struct tool_engine {
 	struct llm_model *model;
 	struct llm_tokenizer *tokenizer;
 	const struct llm_kernels *kernels; /* $LLM_KERNELS, or the best */
-	struct llm_pass *pass;
-	const char *name; /* of the model, for messages */
+	struct llm_pass *pass;             /* NULL until tool_engine_pass */
+	const char *name;                  /* of the model, for messages */
 };
 
-/* Opens all of them as the options say, watches the mapping, or dies. */
+/* Opens all but the pass as the options say, watches the mapping, or dies. */
 void tool_engine_open(struct tool_engine *e);
+/* The pass, which is made when it is first asked for: its threads and memory are for who computes. */
+struct llm_pass *tool_engine_pass(struct tool_engine *e);
 void tool_engine_close(struct tool_engine *e);
 
 /*

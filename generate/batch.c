@@ -190,16 +190,26 @@ llm_batch_max_tokens(const struct llm_batch *b)
 }
 
 int
-llm_batch_add(
-    struct llm_batch *b, const llm_token *ids, size_t n, int max_rows, struct llm_err *err)
+llm_batch_admits(
+    const struct llm_model *m, const struct llm_labels *labels, size_t n, struct llm_err *err)
 {
 	if (n == 0)
 		return llm_err_set(err, LLM_EDATA, "an empty prompt");
-	if (n > (size_t)llm_batch_max_tokens(b))
+	if (n > (size_t)(m->config.n_ctx - labels->depth))
 		return llm_err_set(err, LLM_ETOOLONG,
 		    "%zu tokens with the question, and the context of %s holds %d with the "
 		    "answer",
-		    n, llm_gguf_path(b->model->gguf), b->model->config.n_ctx);
+		    n, llm_gguf_path(m->gguf), m->config.n_ctx);
+	return 0;
+}
+
+int
+llm_batch_add(
+    struct llm_batch *b, const llm_token *ids, size_t n, int max_rows, struct llm_err *err)
+{
+	int rc = llm_batch_admits(b->model, b->labels, n, err);
+	if (rc < 0)
+		return rc;
 	int kept = 0;
 	/* The last token is always computed: its logits are wanted. */
 	while (kept < b->n_prefix && (size_t)kept + 1 < n && ids[kept] == b->prefix_ids[kept])
@@ -213,9 +223,9 @@ llm_batch_add(
 		p->seq = NULL;
 		p->n_held = 0;
 	}
-	int rc = p->seq != NULL ? 0
-				: llm_seq_new(&p->seq, &b->model->config,
-				      llm_pass_kv_type(b->pass), b->model->config.n_ctx, err);
+	rc = p->seq != NULL ? 0
+			    : llm_seq_new(&p->seq, &b->model->config, llm_pass_kv_type(b->pass),
+				  b->model->config.n_ctx, err);
 	if (rc < 0)
 		return rc;
 	if ((size_t)n_new > p->cap_ids) {
@@ -281,16 +291,26 @@ allocate(struct llm_batch *b, const struct llm_batch_params *params, struct llm_
 }
 
 int
-llm_batch_new(struct llm_batch **out, struct llm_pass *pass,
-    const struct llm_batch_params *params, struct llm_err *err)
+llm_batch_possible(
+    const struct llm_model *m, const struct llm_batch_params *params, struct llm_err *err)
 {
-	const struct llm_model *m = llm_pass_model(pass);
 	if (params->labels->n_inner == 0)
 		return llm_err_set(err, LLM_EUSAGE, "no labels");
 	if (params->n_prefix >= (size_t)m->config.n_ctx)
 		return llm_err_set(err, LLM_ETOOLONG,
 		    "the question has %zu tokens, and the context of %s holds %d",
 		    params->n_prefix, llm_gguf_path(m->gguf), m->config.n_ctx);
+	return 0;
+}
+
+int
+llm_batch_new(struct llm_batch **out, struct llm_pass *pass,
+    const struct llm_batch_params *params, struct llm_err *err)
+{
+	const struct llm_model *m = llm_pass_model(pass);
+	int rc = llm_batch_possible(m, params, err);
+	if (rc < 0)
+		return rc;
 	struct llm_batch *b = calloc(1, sizeof *b);
 	if (b == NULL)
 		return llm_err_nomem(err, sizeof *b);
@@ -304,7 +324,7 @@ llm_batch_new(struct llm_batch **out, struct llm_pass *pass,
 	b->max_logits = llm_score_rows(m->config.n_vocab);
 	if (b->max_logits > b->max_rows)
 		b->max_logits = b->max_rows;
-	int rc = allocate(b, params, err);
+	rc = allocate(b, params, err);
 	if (rc < 0) {
 		llm_batch_free(b);
 		return rc;

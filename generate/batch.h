@@ -30,6 +30,14 @@ int llm_batch_new(struct llm_batch **out, struct llm_pass *pass,
     const struct llm_batch_params *params, struct llm_err *err);
 void llm_batch_free(struct llm_batch *b);
 
+/*
+ * What new and add refuse, asked without a pass: the parameters of a batch; a prompt of n tokens.
+ */
+int llm_batch_possible(
+    const struct llm_model *m, const struct llm_batch_params *params, struct llm_err *err);
+int llm_batch_admits(
+    const struct llm_model *m, const struct llm_labels *labels, size_t n, struct llm_err *err);
+
 /* Tokens that a prompt may have, and its labels still fit behind it. */
 int llm_batch_max_tokens(const struct llm_batch *b);
 

@@ -59,9 +59,6 @@ int llm_generate_n_ctx(const struct llm_generate *g);
  * the answer; LLM_EDATA where it is empty.  Run asks the same before it computes anything.
  */
 int llm_generate_check(const struct llm_generate *g, size_t n_prompt, struct llm_err *err);
-/* The same of a context of n_ctx tokens, for what has no sequence of its own. */
-int llm_generate_admits(
-    const struct llm_model *m, int n_ctx, size_t n_prompt, struct llm_err *err);
 
 /*
  * llm_generate_run - answer one prompt.  The beginning of the prompt that agrees with what the

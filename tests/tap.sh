@@ -13,7 +13,8 @@
 #	done_testing
 #
 # Given: $T, a directory of the test's own, removed at the end; HOME inside it and no XDG_* or LLM_*
-# of the caller (LLM_KERNELS stays); the programs on PATH, their directory in $LLM_TEST_BIN; objects
+# of the caller (LLM_KERNELS stays; LLM_SOCKET names a place where nobody listens, so that no daemon
+# of the caller's is used); the programs on PATH, their directory in $LLM_TEST_BIN; objects
 # and unit programs in $LLM_TEST_BUILD; the small model in $LLM_TEST_MODEL and the data that is not
 # in the tree in $LLM_TEST_SHARED, both empty where absent; LC_ALL=C.  Tests:
 #
@@ -50,15 +51,16 @@ esac
 [ -f "$LLM_TEST_ENCODER" ] || LLM_TEST_ENCODER=
 PATH=$LLM_TEST_BIN:$PATH
 unset XDG_DATA_HOME XDG_DATA_DIRS XDG_CACHE_HOME XDG_STATE_HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME
-unset LLM_MODEL LLM_ENCODER LLM_SOCKET LLM_KV_BUDGET
+unset LLM_MODEL LLM_ENCODER LLM_KV_BUDGET
 T=$(mktemp -d "${TMPDIR:-/tmp}/llm-test.XXXXXX") || exit 1
 trap 'tap_cleanup' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 HOME=$T/home
+LLM_SOCKET=$T/no-daemon # a daemon of the user's has no part in this
 mkdir "$HOME"
-export PATH HOME T LLM_TEST_BIN LLM_TEST_BUILD LLM_TEST_SHARED LLM_TEST_MODEL LLM_TEST_ENCODER
+export LLM_SOCKET PATH HOME T LLM_TEST_BIN LLM_TEST_BUILD LLM_TEST_SHARED LLM_TEST_MODEL LLM_TEST_ENCODER
 
 tap_cleanup() {
 	tap_rc=$?
