@@ -32,13 +32,12 @@ llm_score_rows(int n_vocab)
 	return rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
 }
 
-/* The n_top largest logits, in order: kept sorted while the row is walked. */
+/* The k largest logits, in order: kept sorted while the row is walked. */
 static int
-top_find(struct llm_score *s, const float *logits, double lse)
+top_find(struct llm_score_choice *top, int k, const float *logits, int n_vocab)
 {
-	int n = 0, k = s->params.n_top;
-	struct llm_score_choice *top = s->top;
-	for (int id = 0; k > 0 && id < s->model->config.n_vocab; id++) {
+	int n = 0;
+	for (int id = 0; k > 0 && id < n_vocab; id++) {
 		double l = (double)logits[id];
 		if (n == k && l <= top[n - 1].nats)
 			continue;
@@ -47,36 +46,40 @@ top_find(struct llm_score *s, const float *logits, double lse)
 			top[at] = top[at - 1];
 		top[at] = (struct llm_score_choice){.id = id, .nats = l};
 	}
-	for (int i = 0; i < n; i++)
-		top[i].nats -= lse;
 	return n;
 }
 
-static int
-not_finite(const struct llm_score *s, struct llm_err *err)
+int
+llm_score_row(struct llm_score_item *item, struct llm_score_choice *top, const float *logits,
+    const struct llm_score_of *of, struct llm_err *err)
 {
-	return llm_err_set(err, LLM_ENOTFINITE, "%s: a logit is not finite: the file is broken",
-	    llm_gguf_path(s->model->gguf));
+	int n_vocab = of->model->config.n_vocab;
+	float max = of->vector->max(logits, n_vocab);
+	float sum = isfinite(max) ? of->vector->sumexp(logits, max, n_vocab) : NAN;
+	if (!isfinite(sum) || !isfinite(logits[item->id]))
+		return llm_err_set(err, LLM_ENOTFINITE,
+		    "%s: a logit is not finite: the file is broken",
+		    llm_gguf_path(of->model->gguf));
+	double lse = (double)max + llm_log((double)sum);
+	item->scored = true;
+	item->nats = (double)logits[item->id] - lse;
+	item->top = top;
+	item->n_top = top_find(top, of->n_top, logits, n_vocab);
+	for (int i = 0; i < item->n_top; i++)
+		top[i].nats -= lse;
+	return 0;
 }
 
 /* One scored token, whose row of logits this is. */
 static int
 emit_scored(struct llm_score *s, llm_token id, const float *logits, struct llm_err *err)
 {
-	const struct llm_vector_kernels *v = s->params.vector;
-	int n_vocab = s->model->config.n_vocab;
-	float max = v->max(logits, n_vocab);
-	float sum = isfinite(max) ? v->sumexp(logits, max, n_vocab) : NAN;
-	if (!isfinite(sum) || !isfinite(logits[id]))
-		return not_finite(s, err);
-	double lse = (double)max + llm_log((double)sum);
-	int n_top = top_find(s, logits, lse);
-	s->params.emit(s->params.context, &(struct llm_score_item){.id = id,
-					      .scored = true,
-					      .nats = (double)logits[id] - lse,
-					      .top = s->top,
-					      .n_top = n_top});
-	return 0;
+	const struct llm_score_of of = {s->model, s->params.vector, s->params.n_top};
+	struct llm_score_item item = {.id = id};
+	int rc = llm_score_row(&item, s->top, logits, &of, err);
+	if (rc >= 0)
+		s->params.emit(s->params.context, &item);
+	return rc;
 }
 
 static void

@@ -28,6 +28,18 @@ struct llm_score_item {
 	int n_top;
 };
 
+/*
+ * llm_score_row - the same of one token, for who computes the rows himself: item->id given the tokens that logits
+ * [n_vocab] are of; the rest of item is set.  top: room for n_top.  LLM_ENOTFINITE, naming the model.
+ */
+struct llm_score_of {
+	const struct llm_model *model;
+	const struct llm_vector_kernels *vector;
+	int n_top; /* 0..n_vocab */
+};
+int llm_score_row(struct llm_score_item *item, struct llm_score_choice *top,
+    const float *logits, const struct llm_score_of *of, struct llm_err *err);
+
 struct llm_score_params {
 	const struct llm_vector_kernels *vector; /* NULL: generic */
 	int n_top;                               /* 0..1000, and n_vocab at most */

@@ -235,6 +235,19 @@ llm_gguf_part_path(const struct llm_gguf *g, int part)
 	return g->part[part].path;
 }
 
+const void *
+llm_gguf_part_data(size_t *n, const struct llm_gguf *g, int part)
+{
+	*n = g->part[part].map.n_bytes;
+	return g->part[part].map.data;
+}
+
+void
+llm_gguf_call(struct llm_gguf *g, const char *path)
+{
+	llm_map_call(&g->part[g->named].map, path);
+}
+
 const struct llm_map_stamp *
 llm_gguf_part_stamp(const struct llm_gguf *g, int part)
 {

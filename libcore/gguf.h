@@ -82,6 +82,11 @@ size_t llm_gguf_part_bytes(const struct llm_gguf *g, int part);
 const char *llm_gguf_part_path(const struct llm_gguf *g, int part);
 const struct llm_map_stamp *llm_gguf_part_stamp(const struct llm_gguf *g, int part);
 
+/* Part i as it is mapped, n bytes from the start of a page. */
+const void *llm_gguf_part_data(size_t *n, const struct llm_gguf *g, int part);
+/* llm_gguf_call - of one that has no path of its own: what messages call it, in one part; before it is shared. */
+void llm_gguf_call(struct llm_gguf *g, const char *path);
+
 /* All keys (of the first part), in file order; the pointers live as long as g. */
 size_t llm_gguf_n_key(const struct llm_gguf *g);
 const struct llm_gguf_key *llm_gguf_key_at(const struct llm_gguf *g, size_t i);

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /* A message has 256 bytes, and the end of a path is what tells files apart. */
-static void
-name_set(struct llm_map *m, const char *path)
+void
+llm_map_call(struct llm_map *m, const char *path)
 {
 	size_t n = strlen(path), keep = sizeof m->name - 24, cut = n > keep ? 3 : 0;
 	memcpy(m->name, "...", 3);
@@ -61,7 +61,7 @@ int
 llm_map_open(struct llm_map *m, const char *path, struct llm_err *err)
 {
 	*m = (struct llm_map){.data = NULL};
-	name_set(m, path);
+	llm_map_call(m, path);
 	/* Not blocking, so that a FIFO in place of a model is refused and not waited for. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {

@@ -32,6 +32,8 @@ struct llm_map {
  * LLM_ENOMEM no room in the address space.
  */
 int llm_map_open(struct llm_map *m, const char *path, struct llm_err *err);
+/* llm_map_call - change its name, as messages have it, to that of path. */
+void llm_map_call(struct llm_map *m, const char *path);
 void llm_map_close(struct llm_map *m);
 
 #endif
