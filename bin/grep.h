@@ -12,6 +12,7 @@
 /* What the program's own options say. */
 struct grep_options {
 	bool invert, count, number, quiet, list, calibrate;
+	bool grouped; /* -A, -B or -C was given, of 0 too: a line stands between groups */
 	int before, after, max_count; /* max_count: 0: no limit */
 	double margin;                /* < 0: not given */
 	const char *template;

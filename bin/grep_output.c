@@ -16,6 +16,9 @@ struct line {
 	uintmax_t line;
 };
 
+/* No line follows it, not even a file's first: what another file printed stands apart. */
+#define NONE_PRINTED UINTMAX_MAX
+
 struct grep_output {
 	const struct grep_options *options;
 	struct tool_records *records;
@@ -25,7 +28,7 @@ struct grep_output {
 	int n_ring, at;
 	int file;          /* of the record at hand; those before are done */
 	uintmax_t n_match; /* in this file */
-	uintmax_t printed; /* line of this file that was printed last; 0: none */
+	uintmax_t printed; /* line of this file that was printed last; NONE_PRINTED: none */
 	int after;         /* records still to be printed behind a match */
 	bool any, group;   /* something was selected; was printed */
 	bool done;         /* nothing more of this file */
@@ -41,6 +44,7 @@ grep_output_new(const struct grep_options *options, struct tool_records *r, char
 	o->options = options;
 	o->records = r;
 	o->paths = paths;
+	o->printed = NONE_PRINTED;
 	o->names = paths[0] != NULL && paths[1] != NULL;
 	return o;
 }
@@ -96,7 +100,7 @@ static void
 line_print(struct grep_output *o, const char *raw, size_t n, uintmax_t line, char sep)
 {
 	const struct grep_options *opt = o->options;
-	if (o->group && (opt->before > 0 || opt->after > 0) && line != o->printed + 1)
+	if (o->group && opt->grouped && line != o->printed + 1)
 		tool_printf("--\n");
 	if (o->names)
 		tool_printf("%s%c", name_of(o, o->file), sep);
@@ -133,7 +137,8 @@ file_end(struct grep_output *o)
 		tool_printf("%ju\n", o->n_match);
 	}
 	ring_clear(o);
-	o->n_match = o->printed = 0;
+	o->n_match = 0;
+	o->printed = NONE_PRINTED;
 	o->after = 0;
 	o->done = false;
 	o->file++;

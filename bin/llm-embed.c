@@ -15,7 +15,8 @@
 #include <string.h>
 
 enum {
-	BATCH = 256,             /* records that are computed together */
+	FIRST_BATCH = 16, /* records of the first batch, whose vectors are to come soon */
+	BATCH = 256,      /* records that are computed together at most */
 	BATCH_BYTES = 256 << 10, /* of text, past which a batch is full */
 	MAX_THREADS = 1024,
 };
@@ -112,8 +113,8 @@ struct batch {
 	struct llm_embed_text text[BATCH];
 	char *bytes; /* of all texts, copied */
 	size_t n_bytes, cap;
-	int n;
-	float *y; /* [BATCH][n_embd] */
+	int n, limit; /* records of this one; full */
+	float *y;     /* [BATCH][n_embd] */
 };
 
 static void
@@ -232,6 +233,8 @@ batch_run(struct batch *b)
 	tool_flush();
 	const struct tool_record *last = &b->record[b->n - 1];
 	tool_records_progress(b->records, last->n, last->end_byte);
+	if (b->n == b->limit && b->limit < BATCH)
+		b->limit *= 2;
 	b->n = 0;
 	b->n_bytes = 0;
 }
@@ -288,6 +291,7 @@ main(int argc, char **argv)
 		tool_usage("--resume goes on with JSON Lines: give -j too");
 	b.embedder = embedder_open();
 	b.records = &records;
+	b.limit = FIRST_BATCH;
 	b.y = calloc((size_t)BATCH * (size_t)llm_embedder_n_embd(b.embedder), sizeof *b.y);
 	if (b.y == NULL)
 		tool_fail(LLM_ENOMEM, "out of memory");
@@ -298,7 +302,7 @@ main(int argc, char **argv)
 	while ((got = tool_records_next(&record, &records, b.n == 0)) != TOOL_RECORDS_END) {
 		if (got == TOOL_RECORDS_ONE)
 			batch_add(&b, &record);
-		if (got == TOOL_RECORDS_WAIT || b.n == BATCH || b.n_bytes >= BATCH_BYTES)
+		if (got == TOOL_RECORDS_WAIT || b.n == b.limit || b.n_bytes >= BATCH_BYTES)
 			batch_run(&b);
 	}
 	batch_run(&b);

@@ -123,6 +123,7 @@ main(int argc, char **argv)
 		tool_usage("the question is empty");
 	grep.before = before >= 0 ? before : context > 0 ? context : 0;
 	grep.after = after >= 0 ? after : context > 0 ? context : 0;
+	grep.grouped = before >= 0 || after >= 0 || context >= 0;
 	bool near = tool_near_is();
 	if (near && (grep.template != NULL || grep.calibrate))
 		tool_usage("an encoder is asked nothing: %s is for a chat model",

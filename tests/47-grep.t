@@ -78,6 +78,10 @@ grep -v -x -F -f selected lines >others
 same_as 'several files are named' "$question" a b
 same_as 'with numbers' -n "$question" a b
 same_as 'and what stands around' -n -C 1 "$question" a empty b
+head -n 3 selected >d
+same_as 'a line between groups, also where the next file begins with one' -n -A 1 "$question" d d a
+same_as 'and where no lines around are printed' -C 0 "$question" a d
+same_as 'or none before' -B 0 -n "$question" d a d
 same_as 'counts of several files' -c "$question" a others empty b
 same_as 'the files that have a match with -l' -l "$question" others a empty b
 same_as 'the files that have others with -l -v' -l -v "$question" a others empty b
