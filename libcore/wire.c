@@ -440,6 +440,13 @@ llm_wire_root(const struct llm_wire_msg *m)
 	return of(&m->tree.data);
 }
 
+/* Of an empty string msgpack's pointer is NULL. */
+static struct llm_wire_bytes
+bytes_of(const char *s, size_t n)
+{
+	return (struct llm_wire_bytes){n > 0 ? s : "", n};
+}
+
 size_t
 llm_wire_n(const struct llm_wire_value *v)
 {
@@ -461,7 +468,7 @@ llm_wire_pair(struct llm_wire_bytes *key, const struct llm_wire_value *map, size
 {
 	assert(llm_wire_is_map(map) && i < map->o.via.map.size);
 	const msgpack_object_kv *kv = &map->o.via.map.ptr[i];
-	*key = (struct llm_wire_bytes){kv->key.via.str.ptr, kv->key.via.str.size};
+	*key = bytes_of(kv->key.via.str.ptr, kv->key.via.str.size);
 	return of(&kv->val);
 }
 
@@ -536,9 +543,9 @@ bool
 llm_wire_as_bytes(struct llm_wire_bytes *out, const struct llm_wire_value *v)
 {
 	if (v->o.type == MSGPACK_OBJECT_STR)
-		*out = (struct llm_wire_bytes){v->o.via.str.ptr, v->o.via.str.size};
+		*out = bytes_of(v->o.via.str.ptr, v->o.via.str.size);
 	else if (v->o.type == MSGPACK_OBJECT_BIN)
-		*out = (struct llm_wire_bytes){v->o.via.bin.ptr, v->o.via.bin.size};
+		*out = bytes_of(v->o.via.bin.ptr, v->o.via.bin.size);
 	else
 		return false;
 	return true;

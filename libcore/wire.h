@@ -90,7 +90,7 @@ int llm_wire_get_uint(
 /* Any number; not-a-number is refused. */
 int llm_wire_get_float(
     double *out, const struct llm_wire_value *map, const char *key, struct llm_err *err);
-/* Bytes of a str or bin, in place. */
+/* Bytes of a str or bin, in place; s is never NULL. */
 struct llm_wire_bytes {
 	const char *s;
 	size_t n;

@@ -130,7 +130,8 @@ strings(void)
 		const struct llm_wire_value *m = again();
 		same = same && m != NULL && llm_wire_get_bytes(&a, m, "str", &err) == 1 &&
 		       llm_wire_get_bytes(&b, m, "bin", &err) == 1 && a.n == len[i] &&
-		       b.n == len[i] && memcmp(a.s, s, a.n) == 0 && memcmp(b.s, s, b.n) == 0;
+		       a.s != NULL && b.s != NULL && b.n == len[i] &&
+		       memcmp(a.s, s, a.n) == 0 && memcmp(b.s, s, b.n) == 0;
 	}
 	free(s);
 	tap_ok(same, "strings and bytes of every length come back");
