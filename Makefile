@@ -76,7 +76,9 @@ $(BUILD)/%.a: $(BUILD)/.sources
 FAST	= $(if $(SAN),-O1,-O3) -g1
 $(BUILD)/libcore/kernels/x86/avx2/%.o: ISA = -mavx2 -mfma -mf16c $(FAST)
 $(BUILD)/libcore/kernels/x86/avxvnni/%.o: ISA = -mavx2 -mfma -mf16c -mavxvnni $(FAST)
-$(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c $(FAST)
+AVX512	= -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c
+$(BUILD)/libcore/kernels/x86/avx512/%.o: ISA = $(AVX512) $(FAST)
+$(BUILD)/libcore/kernels/x86/amx/%.o: ISA = $(AVX512) -mamx-tile -mamx-int8 $(FAST)
 $(BUILD)/libcore/kernels/arm/neon/%.o: ISA = $(FAST)
 $(BUILD)/libcore/kernels/arm/dotprod/%.o: ISA = -march=armv8.2-a+dotprod $(FAST)
 $(BUILD)/libcore/kernels/generic/%.o: ISA = $(FAST)
@@ -210,7 +212,8 @@ bench bench-peer bench-rates: all $(BENCH_FILES) $(BUILD)/tests/mkgguf
 	@LLM_TEST_SHARED="$$(cd ../shared/data 2>/dev/null && pwd)" $(RUN) $(if $(filter %-peer,$@),PEER=install) \
 	$(if $(filter %-rates,$@),sh -c 'for b; do $$b || exit; done' - $(filter-out %/spent,$(BENCH_FILES)),tests/bench/targets $(PARTS))
 
-# Each fuzz target for a minute, from the broken models that the tests make.
+# Each fuzz target for a minute, from what the tree keeps for it in tests/fuzz/corpus, else from the broken models that
+# the tests make; what it finds besides stays in its corpus in $(BUILD).
 FUZZ_SECONDS = 60
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(GENERATE)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
@@ -221,9 +224,11 @@ fuzz:
 	SAN='-fsanitize=fuzzer-no-link,address,undefined'
 
 fuzz-run: $(addprefix $(BUILD)/tests/,$(FUZZERS)) $(BUILD)/tests/mkbroken
-	@mkdir -p $(BUILD)/corpus && $(BUILD)/tests/mkbroken $(BUILD)/corpus >/dev/null
-	@for f in $(addprefix $(BUILD)/tests/,$(FUZZERS)); do \
-	$$f -max_total_time=$(FUZZ_SECONDS) -max_len=131072 -artifact_prefix=$(BUILD)/ $(BUILD)/corpus || exit; done
+	@for f in $(notdir $(FUZZERS)); do \
+	corpus=$(BUILD)/corpus/$$f; mkdir -p $$corpus && \
+	if [ -d tests/fuzz/corpus/$$f ]; then cp tests/fuzz/corpus/$$f/* $$corpus; \
+	else $(BUILD)/tests/mkbroken $$corpus >/dev/null; fi && \
+	$(BUILD)/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=131072 -artifact_prefix=$(BUILD)/ $$corpus || exit; done
 
 SHARE	= $(DESTDIR)$(PREFIX)/share
 INSTALLED = $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) $(WRAPPERS)) \
