@@ -4,6 +4,7 @@
  * llm-classify: records in, for each the label that fits best and its probability among the labels.
  */
 #include "bin/classify.h"
+#include "bin/tool_daemon.h"
 #include "bin/tool_near.h"
 #include "libcore/fmath.h"
 
@@ -75,7 +76,7 @@ static const struct tool tool = {.name = "llm-classify",
     .operands = "[file ...]",
     .purpose = "Print for each record the label that fits it best, and its probability.",
     .options = options,
-    .more = {tool_records_resume_options, tool_run_options}};
+    .more = {tool_records_resume_options, tool_run_options, tool_daemon_options}};
 
 static struct classify classify;
 static struct tool_records records;

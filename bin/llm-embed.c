@@ -5,8 +5,9 @@
  */
 #include "bin/embed.h"
 #include "bin/tool.h"
+#include "bin/tool_daemon.h"
+#include "bin/tool_embed.h"
 #include "bin/tool_records.h"
-#include "embed/embedder.h"
 #include "embed/vectors.h"
 #include "libcore/forward.h"
 
@@ -103,11 +104,12 @@ static const struct tool tool = {.name = "llm-embed",
     .operands = "[file ...]",
     .purpose = "Print a vector for each line: near in meaning, near in direction.",
     .options = options,
-    .more = {tool_records_resume_options}};
+    .more = {tool_records_resume_options, tool_daemon_options}};
 
 /* Records waiting for their vectors. */
 struct batch {
-	struct llm_embedder *embedder;
+	struct tool_embed *embed;
+	const struct llm_embedder *embedder; /* its facts */
 	struct tool_records *records;
 	struct tool_record record[BATCH];
 	struct llm_embed_text text[BATCH];
@@ -115,6 +117,7 @@ struct batch {
 	size_t n_bytes, cap;
 	int n, limit; /* records of this one; full */
 	float *y;     /* [BATCH][n_embd] */
+	bool begun;   /* something was printed */
 };
 
 static void
@@ -214,11 +217,25 @@ print_one(struct batch *b, int i)
 	}
 }
 
+/* What a file of vectors begins with. */
+static void
+head_print(const struct batch *b)
+{
+	unsigned char head[LLM_VECTORS_HEAD];
+	struct llm_hash id = tool_embed_id(b->embed);
+	struct llm_vectors_head h = {.numeric_version = LLM_NUMERIC_VERSION,
+	    .n_embd = llm_embedder_n_embd(b->embedder),
+	    .pooling = llm_embedder_pooling(b->embedder),
+	    .normalized = llm_embedder_normalized(b->embedder)};
+	memcpy(h.model, id.b, sizeof h.model);
+	llm_vectors_put(head, &h);
+	tool_write(head, sizeof head);
+}
+
 /* Computes and prints what there is. */
 static void
 batch_run(struct batch *b)
 {
-	struct llm_err err;
 	const char *at = b->bytes;
 	if (b->n == 0)
 		return;
@@ -226,8 +243,10 @@ batch_run(struct batch *b)
 		b->text[i].s = at;
 		at += b->text[i].n;
 	}
-	if (llm_embedder_run(b->y, b->embedder, b->text, b->n, &err) < 0)
-		tool_die(&err);
+	tool_embed_run(b->y, b->embed, b->text, b->n);
+	if (opt.raw && !b->begun)
+		head_print(b);
+	b->begun = true;
 	for (int i = 0; i < b->n; i++)
 		print_one(b, i);
 	tool_flush();
@@ -239,42 +258,18 @@ batch_run(struct batch *b)
 	b->n_bytes = 0;
 }
 
-static void
-head_print(const struct llm_embedder *e)
+static struct tool_embed *
+embed_open(void)
 {
-	unsigned char head[LLM_VECTORS_HEAD];
-	struct llm_err err;
-	struct llm_vectors_head h = {.numeric_version = LLM_NUMERIC_VERSION,
-	    .n_embd = llm_embedder_n_embd(e),
-	    .pooling = llm_embedder_pooling(e),
-	    .normalized = llm_embedder_normalized(e)};
-	if (llm_embedder_id(h.model, e, &err) < 0)
-		tool_die(&err);
-	llm_vectors_put(head, &h);
-	tool_write(head, sizeof head);
-}
-
-static struct llm_embedder *
-embedder_open(void)
-{
-	struct llm_err err = {0};
-	struct llm_embedder *e;
-	struct llm_embedder_params params = {.n_thread = opt.n_thread,
+	const struct tool_embed_params params = {.n_thread = opt.n_thread,
 	    .precise = opt.precise,
 	    .pooling = opt.pooling,
 	    .plain = opt.plain,
-	    .cut = opt.cut};
-	if (llm_kernels_get(&params.kernels, getenv("LLM_KERNELS"), &err) < 0)
-		tool_die(&err);
+	    .cut = opt.cut,
+	    .verbose = opt.verbose};
 	char *path = tool_encoder(opt.model);
-	if (llm_embedder_open(&e, path, &params, &err) < 0)
-		tool_die(&err);
+	struct tool_embed *e = tool_embed_open(path, &params);
 	free(path);
-	tool_guard(llm_embedder_gguf(e));
-	if (opt.verbose)
-		tool_note("%s: %s kernels, %d threads, %d dimensions, at most %d tokens",
-		    llm_gguf_path(llm_embedder_gguf(e)), params.kernels->name,
-		    llm_embedder_n_thread(e), llm_embedder_n_embd(e), llm_embedder_n_ctx(e));
 	return e;
 }
 
@@ -289,15 +284,14 @@ main(int argc, char **argv)
 		tool_usage("-j and --raw are two forms of the output: give one");
 	if (tool_records_said.resume != NULL && !opt.json)
 		tool_usage("--resume goes on with JSON Lines: give -j too");
-	b.embedder = embedder_open();
+	b.embed = embed_open();
+	b.embedder = tool_embed_embedder(b.embed);
 	b.records = &records;
 	b.limit = FIRST_BATCH;
 	b.y = calloc((size_t)BATCH * (size_t)llm_embedder_n_embd(b.embedder), sizeof *b.y);
 	if (b.y == NULL)
 		tool_fail(LLM_ENOMEM, "out of memory");
 	tool_records_open(&records, argv + first, 0);
-	if (opt.raw)
-		head_print(b.embedder);
 	enum tool_records_got got;
 	while ((got = tool_records_next(&record, &records, b.n == 0)) != TOOL_RECORDS_END) {
 		if (got == TOOL_RECORDS_ONE)
@@ -306,11 +300,12 @@ main(int argc, char **argv)
 			batch_run(&b);
 	}
 	batch_run(&b);
+	if (opt.raw && !b.begun)
+		head_print(&b);
 	int status = tool_records_close(&records);
 	tool_flush();
 	free(b.bytes);
 	free(b.y);
-	tool_unguard(llm_embedder_gguf(b.embedder));
-	llm_embedder_close(b.embedder);
+	tool_embed_close(b.embed);
 	tool_exit(status);
 }

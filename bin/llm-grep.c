@@ -4,6 +4,7 @@
  * llm-grep: records about which a model says yes to a question.
  */
 #include "bin/grep.h"
+#include "bin/tool_daemon.h"
 #include "bin/tool_near.h"
 
 #include <stdlib.h>
@@ -105,7 +106,7 @@ static const struct tool tool = {.name = "llm-grep",
     .purpose = "Print the records to which the answer is yes, or that mean something near to a "
 	       "phrase.",
     .options = options,
-    .more = {tool_records_options, run_options}};
+    .more = {tool_records_options, run_options, tool_daemon_options}};
 
 int
 main(int argc, char **argv)

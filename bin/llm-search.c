@@ -5,6 +5,7 @@
  * in an index.
  */
 #include "bin/search.h"
+#include "bin/tool_daemon.h"
 #include "bin/tool_records.h"
 #include "generate/fit.h"
 
@@ -44,7 +45,7 @@ static const struct tool tool = {
     .operands = "-b|-a INDEX [file...] | INDEX [query...]",
     .purpose = "the records of an index that are nearest in meaning to a query",
     .options = options,
-    .more = {tool_records_options},
+    .more = {tool_records_options, tool_daemon_options},
 };
 
 static void
@@ -61,18 +62,13 @@ check(int first, int argc)
 int
 main(int argc, char **argv)
 {
-	struct llm_err err = {0};
 	int first = tool_start(&tool, argc, argv), status;
 	check(first, argc);
-	if (llm_kernels_get(&search.kernels, getenv("LLM_KERNELS"), &err) < 0)
-		tool_die(&err);
-	struct llm_embedder_params params = {
-	    .kernels = search.kernels, .n_thread = opt.n_thread, .cut = opt.fit != NULL};
+	const struct tool_embed_params params = {
+	    .n_thread = opt.n_thread, .cut = opt.fit != NULL, .verbose = search.verbose};
 	char *path = tool_encoder(opt.model);
-	if (llm_embedder_open(&search.embedder, path, &params, &err) < 0)
-		tool_die(&err);
-	const struct llm_gguf *gguf = llm_embedder_gguf(search.embedder);
-	tool_guard(gguf);
+	search.embed = tool_embed_open(path, &params);
+	search.embedder = tool_embed_embedder(search.embed);
 	if (opt.build != NULL || opt.add != NULL) {
 		search.index = opt.build != NULL ? opt.build : opt.add;
 		status = search_build(&search, argv + first, opt.add != NULL);
@@ -80,8 +76,7 @@ main(int argc, char **argv)
 		search.index = argv[first];
 		status = search_ask(&search, argv + first + 1);
 	}
-	tool_unguard(gguf);
-	llm_embedder_close(search.embedder);
+	tool_embed_close(search.embed);
 	free(path);
 	tool_exit(status);
 }

@@ -6,8 +6,8 @@
 #ifndef LLM_SEARCH_H
 #define LLM_SEARCH_H
 
+#include "bin/tool_embed.h"
 #include "embed/corpus.h"
-#include "embed/embedder.h"
 
 struct search {
 	const char *index; /* its path */
@@ -15,8 +15,8 @@ struct search {
 	double min;        /* --min: a lower score is no hit */
 	bool json;
 	bool verbose;
-	struct llm_embedder *embedder;
-	const struct llm_kernels *kernels;
+	struct tool_embed *embed;
+	const struct llm_embedder *embedder; /* its facts */
 };
 
 /* What the embedder's vectors are made by. */

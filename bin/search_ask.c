@@ -57,8 +57,7 @@ answer(struct ask *a, struct tool_records *records)
 	int n_hit[BATCH], n_embd = a->index.maker.n_embd, n = 0;
 	if (a->n == 0)
 		return;
-	if (llm_embedder_run(a->vectors, a->search->embedder, a->text, a->n, &err) < 0)
-		tool_die(&err);
+	tool_embed_run(a->vectors, a->search->embed, a->text, a->n);
 	/* Queries that have a vector move together; told[] goes with them. */
 	for (int i = 0; i < a->n; i++) {
 		const struct llm_embed_text *t = &a->text[i];
@@ -173,7 +172,8 @@ open_all(struct ask *a)
 	int n_best = s->n_best;
 	if ((size_t)n_best > a->index.n_record)
 		n_best = a->index.n_record > 0 ? (int)a->index.n_record : 1;
-	a->params = (struct llm_nearest_params){.vector = s->kernels->vector, .n_best = n_best};
+	a->params = (struct llm_nearest_params){
+	    .vector = tool_embed_kernels(s->embed)->vector, .n_best = n_best};
 	if (llm_pool_new(&a->params.pool, llm_embedder_n_thread(s->embedder), &err) < 0)
 		tool_die(&err);
 	for (a->n_batch = BATCH; a->n_batch > 1 && n_best > BATCH_HITS / a->n_batch;)

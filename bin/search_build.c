@@ -57,9 +57,7 @@ flush(struct build *b)
 	int n_embd = llm_embedder_n_embd(b->search->embedder);
 	for (int i = 0; i < b->n; i++)
 		b->text[i].s = b->bytes + b->waiting[i].at;
-	if (b->n > 0 &&
-	    llm_embedder_run(b->vectors, b->search->embedder, b->text, b->n, &err) < 0)
-		tool_die(&err);
+	tool_embed_run(b->vectors, b->search->embed, b->text, b->n);
 	for (int i = 0; i < b->n; i++) {
 		const struct llm_embed_text *t = &b->text[i];
 		const float *v = b->vectors + (size_t)i * (size_t)n_embd;
@@ -121,13 +119,12 @@ take(struct build *b, const struct tool_record *r)
 struct llm_corpus_maker
 search_maker(const struct search *s)
 {
-	struct llm_err err = {0};
+	struct llm_hash id = tool_embed_id(s->embed);
 	struct llm_corpus_maker m = {.numeric_version = LLM_NUMERIC_VERSION,
 	    .n_embd = llm_embedder_n_embd(s->embedder),
 	    .pooling = (int)llm_embedder_pooling(s->embedder),
 	    .normalized = llm_embedder_normalized(s->embedder)};
-	if (llm_embedder_id(m.model, s->embedder, &err) < 0)
-		tool_die(&err);
+	memcpy(m.model, id.b, sizeof m.model);
 	return m;
 }
 

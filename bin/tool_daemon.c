@@ -299,9 +299,13 @@ take_message(struct asking *a, const struct llm_wire_value *m, struct llm_err *e
 {
 	const struct llm_wire_value *done = NULL;
 	struct llm_err told = {0};
-	int64_t id = 0;
+	int64_t id = 0, at;
 	int has_id = llm_wire_get_int(&id, m, "id", 0, UINT32_MAX, err);
-	int rc = has_id < 0 ? has_id : llm_wire_get_err(&told, m, "error", err);
+	int rc = has_id < 0 ? has_id : llm_wire_get_int(&at, m, "at", 0, INT64_MAX, err);
+	if (rc == 0) /* that of one item, which has its number, is take's */
+		rc = llm_wire_get_err(&told, m, "error", err);
+	else if (rc > 0)
+		rc = 0;
 	if (rc < 0)
 		return rc;
 	if (has_id > 0 && id != a->id) /* of a cancel, or of what it cancelled */

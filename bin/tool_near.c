@@ -4,7 +4,7 @@
  * Nearness in meaning; see tool_near.h.
  */
 #include "bin/tool_near.h"
-#include "embed/embedder.h"
+#include "bin/tool_embed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +16,8 @@ enum {
 };
 
 struct tool_near {
-	struct llm_embedder *embedder;
-	const struct llm_kernels *kernels;
+	struct tool_embed *embed;
+	const struct llm_embedder *embedder; /* its facts */
 	int n_ref, n_embd;
 	float *ref; /* [n_ref][n_embd] */
 	struct llm_embed_text text[MOST_TEXTS];
@@ -64,24 +64,19 @@ tool_near_open(const char *const *text, int n, int max_texts)
 	struct llm_err err = {0};
 	struct tool_near *a = calloc(1, sizeof *a);
 	struct llm_embed_text *t = calloc((size_t)n, sizeof *t);
-	struct llm_embedder_params params = {.n_thread = tool_run.n_thread,
+	struct tool_embed_params params = {.n_thread = tool_run.n_thread,
 	    .precise = tool_run.precise,
-	    .cut = tool_run.fit == LLM_FIT_HEAD};
+	    .cut = tool_run.fit == LLM_FIT_HEAD,
+	    .verbose = tool_run.verbose};
 	if (a == NULL || t == NULL)
 		tool_fail(LLM_ENOMEM, "out of memory: %d texts", n);
 	if (tool_run.fit != LLM_FIT_NONE && !params.cut)
 		tool_usage("--fit %s: of an encoder, only the head of a record can be kept",
 		    llm_fit_name(tool_run.fit));
-	check(llm_kernels_get(&a->kernels, getenv("LLM_KERNELS"), &err), &err);
-	params.kernels = a->kernels;
 	char *path = tool_model(tool_run.model);
-	check(llm_embedder_open(&a->embedder, path, &params, &err), &err);
+	a->embed = tool_embed_open(path, &params);
+	a->embedder = tool_embed_embedder(a->embed);
 	free(path);
-	tool_guard(llm_embedder_gguf(a->embedder));
-	if (tool_run.verbose)
-		tool_note("%s: an encoder, %s kernels, %d threads",
-		    llm_gguf_path(llm_embedder_gguf(a->embedder)), a->kernels->name,
-		    llm_embedder_n_thread(a->embedder));
 	size_t n_embd = (size_t)llm_embedder_n_embd(a->embedder);
 	a->n_embd = (int)n_embd;
 	a->n_ref = n;
@@ -93,7 +88,7 @@ tool_near_open(const char *const *text, int n, int max_texts)
 		tool_fail(LLM_ENOMEM, "out of memory: vectors of %d texts", n);
 	for (int i = 0; i < n; i++)
 		t[i] = (struct llm_embed_text){.s = text[i], .n = strlen(text[i])};
-	check(llm_embedder_run(a->ref, a->embedder, t, n, &err), &err);
+	tool_embed_run(a->ref, a->embed, t, n);
 	for (int i = 0; i < n; i++) {
 		char quoted[60];
 		if (t[i].status < 0)
@@ -111,8 +106,7 @@ tool_near_close(struct tool_near *a)
 		return;
 	for (int i = 0; i < a->n; i++)
 		free((char *)(uintptr_t)a->text[i].s);
-	tool_unguard(llm_embedder_gguf(a->embedder));
-	llm_embedder_close(a->embedder);
+	tool_embed_close(a->embed);
 	free(a->ref);
 	free(a->y);
 	free(a);
@@ -141,8 +135,7 @@ tool_near_add(struct tool_near *a, const struct tool_record *rec, int n, struct 
 void
 tool_near_run(struct tool_near *a)
 {
-	struct llm_err err = {0};
-	check(llm_embedder_run(a->y, a->embedder, a->text, a->n, &err), &err);
+	tool_embed_run(a->y, a->embed, a->text, a->n);
 	a->limit = 2 * a->limit > a->max_texts ? a->max_texts : 2 * a->limit;
 }
 
@@ -153,7 +146,7 @@ tool_near_value(struct tool_near *a, int i, double *value, struct llm_err *err)
 	if (a->text[i].status < 0)
 		return refusal(a, &a->text[i], err);
 	for (int k = 0; k < a->n_ref; k++)
-		value[k] = (double)a->kernels->vector->dot(
+		value[k] = (double)tool_embed_kernels(a->embed)->vector->dot(
 		    a->ref + (size_t)k * n_embd, a->y + (size_t)i * n_embd, a->n_embd);
 	return 0;
 }

@@ -18,9 +18,6 @@
 static int
 encoder_open(struct llm_embedder *e, struct llm_gguf *g, struct llm_err *err)
 {
-	const struct llm_encoding_params params = {.kernels = e->params.kernels,
-	    .n_thread = e->params.n_thread,
-	    .precise = e->params.precise};
 	int rc = llm_encoder_open(&e->encoder, g, err);
 	if (rc < 0) {
 		llm_gguf_close(g);
@@ -30,12 +27,22 @@ encoder_open(struct llm_embedder *e, struct llm_gguf *g, struct llm_err *err)
 	e->n_embd = e->encoder->config.n_embd;
 	e->n_ctx = e->encoder->config.n_ctx;
 	e->pooling = e->encoder->config.pooling;
-	if ((rc = llm_wordpiece_open(&e->wordpiece, g, err)) < 0)
+	return 0;
+}
+
+static int
+encoder_start(struct llm_embedder *e, struct llm_err *err)
+{
+	const struct llm_encoding_params params = {.kernels = e->params.kernels,
+	    .n_thread = e->params.n_thread,
+	    .precise = e->params.precise};
+	int rc = 0;
+	if (e->wordpiece == NULL && (rc = llm_wordpiece_open(&e->wordpiece, e->gguf, err)) < 0)
 		return rc;
 	if (llm_wordpiece_n_vocab(e->wordpiece) > e->encoder->config.n_vocab || e->n_ctx < 3)
 		return llm_err_set(err, LLM_EDATA,
 		    "%s: %d tokens of vocabulary, %d embeddings, texts of %d: no encoder",
-		    llm_gguf_path(g), llm_wordpiece_n_vocab(e->wordpiece),
+		    llm_gguf_path(e->gguf), llm_wordpiece_n_vocab(e->wordpiece),
 		    e->encoder->config.n_vocab, e->n_ctx);
 	return llm_encoding_new(&e->encoding, e->encoder, &params, err);
 }
@@ -59,22 +66,37 @@ pooling_read(struct llm_embedder *e, struct llm_err *err)
 static int
 llama_open(struct llm_embedder *e, const char *path, struct llm_err *err)
 {
-	const struct llm_pass_params params = {.kernels = e->params.kernels,
-	    .n_thread = e->params.n_thread,
-	    .precise = e->params.precise};
 	int rc = llm_model_open(&e->model, path, err);
 	if (rc < 0)
 		return rc;
 	e->gguf = e->model->gguf;
 	e->n_embd = e->model->config.n_embd;
 	e->n_ctx = e->model->config.n_ctx;
-	if ((rc = pooling_read(e, err)) < 0 ||
-	    (rc = llm_tokenizer_open(&e->tokenizer, e->gguf, err)) < 0 ||
-	    (rc = llm_pass_new(&e->pass, e->model, &params, err)) < 0)
+	return pooling_read(e, err);
+}
+
+static int
+llama_start(struct llm_embedder *e, struct llm_err *err)
+{
+	const struct llm_pass_params params = {.kernels = e->params.kernels,
+	    .n_thread = e->params.n_thread,
+	    .precise = e->params.precise};
+	int rc = 0;
+	if ((e->tokenizer == NULL &&
+		(rc = llm_tokenizer_open(&e->tokenizer, e->gguf, err)) < 0) ||
+	    (e->pass == NULL && (rc = llm_pass_new(&e->pass, e->model, &params, err)) < 0))
 		return rc;
 	size_t n = (size_t)llm_pass_max_rows(e->pass) * (size_t)e->n_embd;
 	e->hidden = calloc(n, sizeof *e->hidden);
 	return e->hidden != NULL ? 0 : llm_err_nomem(err, n * sizeof *e->hidden);
+}
+
+int
+llm_embedder_start(struct llm_embedder *e, struct llm_err *err)
+{
+	if (e->encoding != NULL || e->hidden != NULL)
+		return 0;
+	return e->encoder != NULL ? encoder_start(e, err) : llama_start(e, err);
 }
 
 int
@@ -168,7 +190,8 @@ int
 llm_embedder_n_thread(const struct llm_embedder *e)
 {
 	return e->encoding != NULL ? llm_encoding_n_thread(e->encoding)
-				   : llm_pass_n_thread(e->pass);
+	       : e->pass != NULL   ? llm_pass_n_thread(e->pass)
+				   : e->params.n_thread;
 }
 
 int
@@ -237,6 +260,8 @@ llm_embedder_run(float *y, struct llm_embedder *e, struct llm_embed_text *text, 
 	int rc = 0, n = 0;
 	if (n_text <= 0)
 		return 0;
+	if ((rc = llm_embedder_start(e, err)) < 0)
+		return rc;
 	struct llm_embed_item *item = calloc((size_t)n_text, sizeof *item);
 	if (item == NULL)
 		return llm_err_nomem(err, (size_t)n_text * sizeof *item);

@@ -31,12 +31,15 @@ struct llm_embedder_params {
 };
 
 /*
- * llm_embedder_open - map the model at path, encoder or Llama, and make all that a run needs.  On success
+ * llm_embedder_open - map the model at path, encoder or Llama; nothing is read but the header.  On success
  * *out is the caller's until llm_embedder_close.  Errors: those of llm_gguf_open, llm_encoder_open and
- * llm_model_open, and of their tokenizers.
+ * llm_model_open.
+ * llm_embedder_start - make what a run needs, tokenizer, threads and scratch, where it is not there; the first run
+ * does so itself.  Errors: those of the tokenizers, LLM_EDATA where vocabulary and embeddings do not agree.
  */
 int llm_embedder_open(struct llm_embedder **out, const char *path,
     const struct llm_embedder_params *params, struct llm_err *err);
+int llm_embedder_start(struct llm_embedder *e, struct llm_err *err);
 void llm_embedder_close(struct llm_embedder *e);
 
 /* The mapping, to be guarded; what was opened. */
@@ -45,7 +48,8 @@ bool llm_embedder_is_encoder(const struct llm_embedder *e);
 int llm_embedder_n_embd(const struct llm_embedder *e);
 /* Most tokens of a text, those that the model puts around it included. */
 int llm_embedder_n_ctx(const struct llm_embedder *e);
-/* MEAN, FIRST or LAST; whether vectors have length 1; threads at work. */
+/* MEAN, FIRST or LAST; whether vectors have length 1; threads at work (until it has started: as the
+ * parameters have it). */
 enum llm_pooling llm_embedder_pooling(const struct llm_embedder *e);
 bool llm_embedder_normalized(const struct llm_embedder *e);
 int llm_embedder_n_thread(const struct llm_embedder *e);
@@ -66,7 +70,7 @@ struct llm_embed_text {
 
 /*
  * llm_embedder_run - y: f32 [n_text][n_embd], in the order of the texts; of one that has no vector, zeros.
- * Memory: some bytes a token of all texts.  Errors that concern all: LLM_ENOMEM.
+ * Memory: some bytes a token of all texts.  Errors that concern all: LLM_ENOMEM, those of a start.
  */
 int llm_embedder_run(float *y, struct llm_embedder *e, struct llm_embed_text *text, int n_text,
     struct llm_err *err);
