@@ -93,12 +93,19 @@ llm_seq_new(struct llm_seq **out, const struct llm_config *c, enum llm_kv_type t
 }
 
 void
+llm_seq_clear(struct llm_seq *s)
+{
+	for (int i = 0; i < s->n_page; i++)
+		llm_page_drop(s->page[i]);
+	s->n_page = s->n_pos = 0;
+}
+
+void
 llm_seq_free(struct llm_seq *s)
 {
 	if (s == NULL)
 		return;
-	for (int i = 0; i < s->n_page; i++)
-		llm_page_drop(s->page[i]);
+	llm_seq_clear(s);
 	free(s->page);
 	free(s);
 }

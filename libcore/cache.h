@@ -45,6 +45,9 @@ int llm_seq_reserve(struct llm_seq *s, int n_pos, struct llm_err *err);
 /* Forget everything from position n_pos on (a rejected guess, a new turn); frees no page. */
 void llm_seq_truncate(struct llm_seq *s, int n_pos);
 
+/* Forget everything, and let go of all pages. */
+void llm_seq_clear(struct llm_seq *s);
+
 /*
  * llm_seq_extend - count the positions before n_pos as computed: the caller has reserved their pages
  * and filled their slots, by the store kernel or with the bytes of others of the same type.
