@@ -48,9 +48,11 @@ struct llm_job_hooks {
 	 */
 	int (*logits)(void *context, int pos, float *logits, struct llm_err *err);
 	/*
-	 * Before a stretch of the prompt is computed: put more of its beginning into seq, which holds the first
-	 * seq->n_pos tokens of ids, but at most n; and after it: seq holds more of them, which may be kept.
-	 * These are how a store of prefixes is used.
+	 * How a store of prefixes is used.  warm, before a stretch of the prompt is computed: put more of its
+	 * beginning into seq, which holds the first seq->n_pos tokens of ids, but at most n.  keep, after it: seq
+	 * holds n of them, whole pages, which may be kept; and once more before done where it ended well, of all
+	 * that was computed, the answer too.  A job whose next page is in the pass for another that has
+	 * begun alike goes after that one, and finds it by warm.
 	 */
 	void (*warm)(void *context, struct llm_seq *seq, const llm_token *ids, int n);
 	void (*keep)(void *context, const struct llm_seq *seq, const llm_token *ids, int n);

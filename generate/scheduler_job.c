@@ -175,7 +175,7 @@ llm_job_end(struct llm_scheduler *s, struct llm_job *j, int rc, enum llm_generat
 	    s->job + at, s->job + at + 1, (size_t)(s->n_job - at) * sizeof(struct llm_job *));
 	if (d->answer != NULL)
 		llm_answer_cut(d->answer); /* what still waits goes out, after an error too */
-	if (j->hooks.keep != NULL && d->seq->n_pos > 0)
+	if (rc >= 0 && j->hooks.keep != NULL && d->seq->n_pos > 0)
 		j->hooks.keep(j->context, d->seq, j->ids.v, d->seq->n_pos);
 	llm_room_release(s, j);
 	llm_client_leave(s, j->client);

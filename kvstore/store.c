@@ -201,15 +201,15 @@ load(const struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int
 	struct llm_kvpage page;
 	struct timespec now;
 	char name[LLM_KVPAGE_NAME];
-	int k = 0;
-	if (s->budget == 0)
+	int k = 0, n_held = seq->n_pos / LLM_KV_PAGE;
+	if (s->budget == 0 || seq->n_pos % LLM_KV_PAGE != 0 || n_ids <= seq->n_pos)
 		return seq->n_pos;
 	clock_gettime(CLOCK_REALTIME, &now);
 	for (; n_ids - k * LLM_KV_PAGE >= LLM_KV_PAGE; k++) {
 		page_of(&page, s, &before, ids + k * LLM_KV_PAGE, LLM_KV_PAGE);
 		llm_kvpage_name(name, &page);
-		if (take(s, seq, k, name, &page, ids + k * LLM_KV_PAGE, LLM_KV_PAGE) <
-		    LLM_KV_PAGE)
+		if (k >= n_held && take(s, seq, k, name, &page, ids + k * LLM_KV_PAGE,
+				       LLM_KV_PAGE) < LLM_KV_PAGE)
 			break;
 		before = llm_kvpage_hash(&page);
 		touch(s, name, &now, k);

@@ -32,9 +32,10 @@ int llm_kvstore_open(
 void llm_kvstore_close(struct llm_kvstore *s);
 
 /*
- * llm_kvstore_load - put into seq, which is empty and of the same key, what is kept of ids[0..n_ids): whole
- * pages as far as they go, then of those that follow the one that agrees for longest.  Returns how many
- * positions seq holds then; of a failure, of memory too, as many as were good.
+ * llm_kvstore_load - put into seq, which is of the same key and holds the first seq->n_pos of ids[0..n_ids), what is
+ * kept of those after them: whole pages as far as they go, then of those that follow the one that agrees for
+ * longest.  Nothing where seq does not end with a whole page.  Returns how many positions seq holds then; of a
+ * failure, of memory too, as many as were good.
  */
 int llm_kvstore_load(
     struct llm_kvstore *s, struct llm_seq *seq, const llm_token *ids, int n_ids);
