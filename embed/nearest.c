@@ -10,19 +10,25 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /*
  * Records a block: their vectors are read once for all queries of a product, and fit the second cache.
  * With fewer queries than FEW the dot alone keeps up with memory.  Scores are looked at by STRIDE.
+ * With more queries than MANY they are laid out by columns, where the product has such a form.
  */
-enum { BLOCK = 512, FEW = 4, STRIDE = 16 };
+enum { BLOCK = 512, FEW = 4, STRIDE = 16, MANY = 48 };
+
+/* What OpenBLAS multiplies without a copy of both sides made first: products of at most so many elements,
+ * and so many multiplications. */
+enum { SMALL = 1024, SMALL_WORK = 1000000 };
 
 /* Candidates of one query that one thread has seen; those that can no longer be among the best go when
  * the list is full. */
 struct list {
 	struct llm_nearest_hit *hit;
 	size_t n, cap;
-	float floor; /* below it none is taken */
+	float *floor; /* below it none is taken; the search's own */
 };
 
 struct search {
@@ -31,9 +37,14 @@ struct search {
 	int n_query;
 	const struct llm_nearest_params *params;
 	struct list *list;   /* [n_thread][n_query] */
-	float *score;        /* [n_thread][n_query][BLOCK], of a product; NULL: few queries */
 	const float *margin; /* [n_query] how much a proposal's score may be off, twice */
 	bool *failed;        /* [n_thread] out of memory */
+	float *floor;        /* [n_thread][n_pad] of the lists; past n_query: infinite */
+	/* Of products, else NULL: */
+	int n_pad;     /* n_query up to a multiple of STRIDE */
+	int n_row;     /* records of one, at most BLOCK */
+	float *score;  /* [n_thread][n_row][n_pad], past n_query zeros */
+	float *column; /* the queries, [n_embd][n_pad]; NULL: as they are */
 };
 
 /* Best first. */
@@ -52,9 +63,9 @@ list_prune(struct list *l, size_t n_best, float margin)
 {
 	qsort(l->hit, l->n, sizeof *l->hit, order);
 	if (l->n >= n_best) {
-		l->floor = l->hit[n_best - 1].score - margin;
+		*l->floor = l->hit[n_best - 1].score - margin;
 		/* Of exact scores the earlier records among equals are known, of proposals not. */
-		while (l->n > n_best && (margin == 0 || l->hit[l->n - 1].score < l->floor))
+		while (l->n > n_best && (margin == 0 || l->hit[l->n - 1].score < *l->floor))
 			l->n--;
 	}
 	if (2 * l->n < l->cap)
@@ -86,7 +97,7 @@ scan_dots(const struct search *s, struct list *list, size_t begin, size_t end)
 		for (int q = 0; q < s->n_query; q++) {
 			float score =
 			    s->params->vector->dot(v, s->query + (size_t)q * (size_t)d, d);
-			if (score >= list[q].floor && llm_corpus_has(s->ix, i) &&
+			if (score >= *list[q].floor && llm_corpus_has(s->ix, i) &&
 			    !list_add(&list[q], score, i, (size_t)s->params->n_best, 0))
 				return false;
 		}
@@ -94,37 +105,61 @@ scan_dots(const struct search *s, struct list *list, size_t begin, size_t end)
 	return true;
 }
 
-/* Whether any of STRIDE scores reaches the floor: hardly ever, once the list is full. */
+/* Whether any of STRIDE scores reaches its floor: hardly ever, once the lists are full. */
 static bool
-any_reaches(const float *score, float floor)
+any_reaches(const float *score, const float *floor)
 {
 	int any = 0;
 	for (int i = 0; i < STRIDE; i++)
-		any |= score[i] >= floor;
+		any |= score[i] >= floor[i];
 	return any != 0;
 }
 
-/* The same by a matrix product. */
+/* One record's scores by all queries. */
 static bool
-scan_product(const struct search *s, struct list *list, float *score, size_t begin, size_t end)
+take(const struct search *s, struct list *list, const float *score, size_t record)
 {
-	int d = s->ix->maker.n_embd, n = (int)(end - begin);
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, s->n_query, n, d, 1.0f, s->query,
-	    d, s->ix->vector + begin * (size_t)d, d, 0.0f, score, BLOCK);
-	for (int q = 0; q < s->n_query; q++, score += BLOCK) {
-		for (int i = n; i % STRIDE != 0; i++)
-			score[i] = NAN;
-		for (int i = 0; i < n; i++) {
-			if (i % STRIDE == 0 && !any_reaches(score + i, list[q].floor)) {
-				i += STRIDE - 1;
-				continue;
-			}
-			size_t record = begin + (size_t)i;
-			if (score[i] >= list[q].floor && llm_corpus_has(s->ix, record) &&
-			    !list_add(&list[q], score[i], record, (size_t)s->params->n_best,
-				s->margin[q]))
-				return false;
+	const float *floor = list[0].floor;
+	for (int q = 0; q < s->n_query; q++) {
+		if (q % STRIDE == 0 && !any_reaches(score + q, floor + q)) {
+			q += STRIDE - 1;
+			continue;
 		}
+		if (score[q] >= floor[q] && llm_corpus_has(s->ix, record) &&
+		    !list_add(
+			&list[q], score[q], record, (size_t)s->params->n_best, s->margin[q]))
+			return false;
+	}
+	return true;
+}
+
+/* Asks memory for the next product's records, of which n follow: it reads many rows side by side. */
+static void
+fetch(const float *v, size_t n, const struct search *s)
+{
+	size_t d = (size_t)s->ix->maker.n_embd, row = s->n_row < BLOCK ? (size_t)s->n_row : 0;
+	for (size_t i = 0; i < (n < row ? n : row) * d; i += 16)
+		__builtin_prefetch(v + i);
+}
+
+/* The same by matrix products. */
+static bool
+scan_products(const struct search *s, struct list *list, float *score, size_t begin, size_t end)
+{
+	int d = s->ix->maker.n_embd;
+	for (size_t i = begin; i < end; i += (size_t)s->n_row) {
+		int n = end - i < (size_t)s->n_row ? (int)(end - i) : s->n_row;
+		const float *v = s->ix->vector + i * (size_t)d;
+		fetch(v + (size_t)n * (size_t)d, end - i - (size_t)n, s);
+		if (s->column != NULL)
+			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, s->n_pad, d,
+			    1.0f, v, d, s->column, s->n_pad, 0.0f, score, s->n_pad);
+		else
+			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, s->n_query, d,
+			    1.0f, v, d, s->query, d, 0.0f, score, s->n_pad);
+		for (int k = 0; k < n; k++)
+			if (!take(s, list, score + (size_t)k * (size_t)s->n_pad, i + (size_t)k))
+				return false;
 	}
 	return true;
 }
@@ -138,11 +173,10 @@ work(void *arg, int begin, int end, int thread)
 		size_t from = (size_t)b * BLOCK, to = from + BLOCK;
 		if (to > s->ix->n_record)
 			to = s->ix->n_record;
-		bool good =
-		    s->score == NULL
-			? scan_dots(s, list, from, to)
-			: scan_product(s, list,
-			      s->score + (size_t)thread * BLOCK * (size_t)s->n_query, from, to);
+		size_t part = (size_t)thread * (size_t)s->n_row * (size_t)s->n_pad;
+		bool good = s->score == NULL
+				? scan_dots(s, list, from, to)
+				: scan_products(s, list, s->score + part, from, to);
 		s->failed[thread] = !good;
 	}
 }
@@ -189,17 +223,63 @@ finish(struct search *s, struct llm_nearest_hit *hits, int *n_hit, int q)
 }
 
 static bool
-lists_new(struct search *s, int n_list)
+lists_new(struct search *s, int n_thread)
 {
 	size_t cap = 4 * (size_t)s->params->n_best + 256;
-	for (int i = 0; i < n_list; i++) {
-		struct list *l = &s->list[i];
-		*l = (struct list){.hit = malloc(cap * sizeof *l->hit), .cap = cap};
-		l->floor = -INFINITY;
+	s->n_pad = (s->n_query + STRIDE - 1) / STRIDE * STRIDE;
+	s->list = calloc((size_t)n_thread * (size_t)s->n_query, sizeof *s->list);
+	s->floor = malloc((size_t)n_thread * (size_t)s->n_pad * sizeof *s->floor);
+	if (s->list == NULL || s->floor == NULL)
+		return false;
+	for (int i = 0; i < n_thread * s->n_pad; i++) {
+		int t = i / s->n_pad, q = i % s->n_pad;
+		s->floor[i] = INFINITY;
+		if (q >= s->n_query)
+			continue;
+		struct list *l = &s->list[t * s->n_query + q];
+		*l = (struct list){
+		    .hit = malloc(cap * sizeof *l->hit), .cap = cap, .floor = &s->floor[i]};
+		s->floor[i] = -INFINITY;
 		if (l->hit == NULL)
 			return false;
 	}
 	return true;
+}
+
+/* Whether OpenBLAS has a way of its own for small products here: for AVX-512 alone (its version 0.3.21). */
+static bool
+small_is_fast(void)
+{
+	static const char *const names[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+	const char *name = openblas_get_corename();
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What products need, in the shape in which they are fast. */
+static bool
+products_new(struct search *s, int n_thread)
+{
+	int d = s->ix->maker.n_embd, most = SMALL_WORK / s->n_pad / d;
+	s->n_row = BLOCK;
+	if (small_is_fast() && most >= 8) {
+		int n = most < SMALL / s->n_pad ? most : SMALL / s->n_pad;
+		s->n_row = n < 8 ? 8 : n > BLOCK ? BLOCK : n / 8 * 8;
+	}
+	s->score =
+	    calloc((size_t)n_thread * (size_t)s->n_row * (size_t)s->n_pad, sizeof *s->score);
+	if (s->score == NULL)
+		return false;
+	if (s->n_row == BLOCK || s->n_query <= MANY)
+		return true;
+	s->column = calloc((size_t)d * (size_t)s->n_pad, sizeof *s->column);
+	for (int q = 0; q < s->n_query && s->column != NULL; q++)
+		for (int i = 0; i < d; i++)
+			s->column[(size_t)i * (size_t)s->n_pad + (size_t)q] =
+			    s->query[(size_t)q * (size_t)d + (size_t)i];
+	return s->column != NULL;
 }
 
 int
@@ -213,12 +293,9 @@ llm_nearest(struct llm_nearest_hit *hits, int *n_hit, const struct llm_corpus *i
 	    .ix = ix, .query = queries, .n_query = n_query, .params = params, .margin = margin};
 	bool good = false;
 	int rc = 0;
-	s.list = calloc((size_t)n_list, sizeof *s.list);
 	s.failed = calloc((size_t)n_thread, sizeof *s.failed);
-	if (n_query >= FEW)
-		s.score = malloc((size_t)n_thread * BLOCK * (size_t)n_query * sizeof *s.score);
-	if (margin == NULL || s.list == NULL || s.failed == NULL ||
-	    (n_query >= FEW && s.score == NULL) || !lists_new(&s, n_list))
+	if (margin == NULL || s.failed == NULL || !lists_new(&s, n_thread) ||
+	    (n_query >= FEW && !products_new(&s, n_thread)))
 		goto out;
 	for (int q = 0; q < n_query; q++) {
 		float m = margin_of(ix, queries + (size_t)q * (size_t)ix->maker.n_embd);
@@ -243,7 +320,9 @@ out:
 		free(s.list[i].hit);
 	free(s.list);
 	free(s.failed);
+	free(s.floor);
 	free(s.score);
+	free(s.column);
 	free(margin);
 	return good || rc < 0 ? rc : llm_err_nomem(err, ix->n_record * sizeof *hits);
 }

@@ -53,6 +53,8 @@ same 'a hundred queries at once get what each gets alone' "$T/together" "$T/alon
 ok 'in so many words' test "$(wc -l <"$T/together")" = 700
 LLM_KERNELS=generic llm-search -j -t 1 "$T/notes.idx" <"$T/queries" | sed 's/"query":[0-9]*,//' >"$T/generic"
 same 'and on one thread by plain C' "$T/together" "$T/generic"
+OPENBLAS_CORETYPE=Nehalem llm-search -j "$T/notes.idx" <"$T/queries" | sed 's/"query":[0-9]*,//' >"$T/nehalem"
+same 'and whatever part of OpenBLAS proposes' "$T/together" "$T/nehalem"
 cp "$T/notes.idx" "$T/kept.idx"
 LLM_KERNELS=generic llm-search -t 1 -b "$T/generic.idx" "$T/notes"
 same 'the index itself has the same bytes' "$T/notes.idx" "$T/generic.idx"

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { N_EMBD = 48, N_RECORD = 5000, N_QUERY = 20, N_BEST = 7 };
+enum { N_EMBD = 48, N_RECORD = 5000, N_QUERY = 64, N_BEST = 7 };
 
 static char path[] = "/tmp/llm-test-nearest.XXXXXX";
 static struct llm_err err;
@@ -89,6 +89,8 @@ equal(const struct llm_nearest_hit *a, const struct llm_nearest_hit *b, int n)
 static void
 same_answers(const struct llm_corpus *ix, const float *queries, const char *what)
 {
+	/* Each way to compute: dots, products of few and of many, whole and not. */
+	static const int counts[] = {1, 4, 7, 20, 48, 49, 64};
 	static struct llm_nearest_hit wanted[N_QUERY][N_BEST], got[N_QUERY][N_BEST];
 	const struct llm_kernels *k;
 	int n_hit[N_QUERY];
@@ -100,7 +102,8 @@ same_answers(const struct llm_corpus *ix, const float *queries, const char *what
 			llm_pool_new(&pool, n_thread, &err);
 			struct llm_nearest_params p = {k->vector, pool, N_BEST};
 			int good = 0, runs = 0;
-			for (int at_once = 1; at_once <= N_QUERY; at_once += 3)
+			for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+				int at_once = counts[c];
 				for (int q = 0; q + at_once <= N_QUERY; q += at_once, runs++) {
 					good +=
 					    llm_nearest(got[0], n_hit, ix, queries + q * N_EMBD,
@@ -109,6 +112,7 @@ same_answers(const struct llm_corpus *ix, const float *queries, const char *what
 					    n_hit[at_once - 1] == N_BEST &&
 					    equal(got[0], wanted[q], at_once * N_BEST);
 				}
+			}
 			tap_ok(good == runs,
 			    "%s: %s, %d threads: the answers of looking at all", what, k->name,
 			    n_thread);
