@@ -25,7 +25,9 @@ else
 fi
 
 if command -v mandoc >/dev/null; then
-	grep '^man/' "$T/files" | xargs -r mandoc -T lint -W style >"$T/out" 2>&1
+	# Each to its own file: lines of two streams would mix.
+	grep '^man/' "$T/files" | xargs -r mandoc -T lint -W style >"$T/out" 2>"$T/err"
+	cat "$T/err" >>"$T/out"
 	is 'mandoc has nothing to say of the pages' "$(grep -Ev 'referenced manual not found|mandoc\.db|possible typo in section name' "$T/out")" ''
 else
 	skip 'mandoc has nothing to say of the pages' 'no mandoc on this machine'
