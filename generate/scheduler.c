@@ -31,6 +31,14 @@ allocate(struct llm_scheduler *s, struct llm_err *err)
 	return 0;
 }
 
+void
+llm_scheduler_limit(struct llm_scheduler *s, uint64_t kv_bytes)
+{
+	const struct llm_config *c = &s->model->config;
+	size_t page_bytes = llm_seq_bytes(c, llm_pass_kv_type(s->pass), LLM_KV_PAGE);
+	s->max_page = kv_bytes > 0 ? (int64_t)(kv_bytes / page_bytes) : INT64_MAX / 2;
+}
+
 int
 llm_scheduler_new(struct llm_scheduler **out, struct llm_pass *pass,
     const struct llm_scheduler_params *params, struct llm_err *err)
@@ -39,13 +47,11 @@ llm_scheduler_new(struct llm_scheduler **out, struct llm_pass *pass,
 	if (s == NULL)
 		return llm_err_nomem(err, sizeof *s);
 	const struct llm_config *c = &llm_pass_model(pass)->config;
-	size_t page_bytes = llm_seq_bytes(c, llm_pass_kv_type(pass), LLM_KV_PAGE);
 	s->pass = pass;
 	s->model = llm_pass_model(pass);
 	s->max_job = params->max_jobs > 0 ? params->max_jobs : MAX_JOBS;
 	s->step_s = 1e-3 * (params->step_ms > 0 ? params->step_ms : STEP_MS);
-	s->max_page =
-	    params->kv_bytes > 0 ? (int64_t)(params->kv_bytes / page_bytes) : INT64_MAX / 2;
+	llm_scheduler_limit(s, params->kv_bytes);
 	s->max_rows = llm_pass_max_rows(pass);
 	s->max_logits = llm_score_rows(c->n_vocab);
 	if (s->max_logits > s->max_rows)

@@ -86,6 +86,8 @@ struct llm_scheduler_params {
 /* pass must outlive it. */
 int llm_scheduler_new(struct llm_scheduler **out, struct llm_pass *pass,
     const struct llm_scheduler_params *params, struct llm_err *err);
+/* Another limit on the pages of all jobs, from now on; what is reserved stays so.  0: none. */
+void llm_scheduler_limit(struct llm_scheduler *s, uint64_t kv_bytes);
 /* Jobs that are left end with LLM_EBUSY. */
 void llm_scheduler_free(struct llm_scheduler *s);
 
