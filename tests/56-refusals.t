@@ -95,6 +95,18 @@ is 'its answers have the ids that the daemon said' "$(grep -c '"ids":\[1,1\]' "$
 exits 'what may be kept of a prompt' 0 llm-chat --cache system -S 'Be short.' -n 9 'What?'
 ok 'is said by --cache' test "$(last keep)" -gt 0
 
+# --- those that stand on llm-chat
+serve say 2 'It is so. '
+LLM_SOCKET='' exits 'a summary by a daemon' 0 llm-summarize -s "$T/socket" --nice --no-cache "$T/text"
+is 'goes on with the options' "$(last class) $(last cache)" 'batch false'
+printf -- '--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n' >"$T/diff"
+LLM_SOCKET='' exits 'so does a message' 0 llm-commit --socket="$T/socket" --interactive "$T/diff"
+is 'with its own' "$(last class) $(last cache)" 'interactive true'
+LLM_SOCKET=$T/none refuses 'a daemon demanded of them is 69' 69 '^llm-chat: ' llm-summarize --daemon "$T/text"
+LLM_SOCKET=$T/none refuses 'of each of them' 69 '^llm-chat: ' llm-commit --daemon "$T/diff"
+refuses 'nor do they demand and exclude it' 64 'exclude' llm-summarize --local --daemon "$T/text"
+refuses 'or come first and last' 64 'exclude' llm-commit --nice --interactive "$T/diff"
+
 # --- refusals
 for name in BUSY UNAVAILABLE NOINPUT NOMEM USAGE PROTOCOL DATA TOOLONG; do
 	serve refuse "$name" 'it does not want to'
@@ -164,6 +176,13 @@ exits 'a client that was killed has hung up' 0 env LLM_SOCKET="$T/none" llm-gene
 serve say 1 'ab '
 exits 'the next one is served' 0 llm-generate -n 1 "$T/text"
 if command -v expect >/dev/null; then
+	serve wait 1 'ab '
+	printf 'spawn -noecho sh -c {llm-generate -n 1 %s 2>&1 >%s}\nexpect eof\n' "$T/text" "$T/out" >"$T/wait"
+	expect "$T/wait" >"$T/seen"
+	like 'on a terminal the place in the queue is shown' "$(cat "$T/seen")" 'llm-generate: waiting, 3 before this'
+	like 'then how much of the prompt is read' "$(cat "$T/seen")" 'llm-generate: 5 of 10 tokens read'
+	is 'and all of it is taken away' "$(tail -c 4 "$T/seen" | od -An -tx1 | tr -d ' \n')" 0d1b5b4b
+	is 'before the answer' "$(cat "$T/out")" 'ab '
 	serve hang 1 'ab '
 	cat >"$T/talk" <<'END'
 set timeout 10
@@ -185,6 +204,7 @@ END
 	like 'by a cancel' "$(cat "$T/asked")" 'op=cancel target=1'
 	is 'who talks at a terminal waits' "$(sed -n 's/.*class=\([a-z]*\).*/\1/p' "$T/asked" | head -n 1)" interactive
 else
+	skip 'on a terminal the place in the queue is shown' 'no expect on this machine'
 	skip '^C in a conversation ends that answer only' 'no expect on this machine'
 fi
 [ -z "$daemon" ] || kill "$daemon"

@@ -11,6 +11,7 @@
  *	die N [TEXT]	closes the connection after N parts of an answer, each this text
  *	say N [TEXT]	N parts, then the end, which is the limit where no more were asked for
  *	hang N [TEXT]	N parts, then nothing until the request is cancelled
+ *	wait N [TEXT]	as say, after a while in the queue and a while in the prompt
  *	none		closes the connection when a request comes
  * The fields of each request go to standard output, a line a request, but ids.
  */
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *mode, *arg, *text;
@@ -148,6 +150,28 @@ say_parts(int fd, struct llm_wire_out *o, int64_t id)
 	return good;
 }
 
+static bool
+say_waiting(int fd, struct llm_wire_out *o, int64_t id)
+{
+	const struct timespec a_while = {.tv_nsec = 900000000};
+	llm_wire_begin(o);
+	llm_wire_put_int(o, "id", id);
+	llm_wire_put_int(o, "queue", 3);
+	if (!flush(fd, o))
+		return false;
+	nanosleep(&a_while, NULL);
+	llm_wire_begin(o);
+	llm_wire_put_int(o, "id", id);
+	llm_wire_open_map(o, "prompt");
+	llm_wire_put_int(o, "done", 5);
+	llm_wire_put_int(o, "of", 10);
+	llm_wire_close(o);
+	if (!flush(fd, o))
+		return false;
+	nanosleep(&a_while, NULL);
+	return true;
+}
+
 static int
 code_named(const char *name)
 {
@@ -175,9 +199,12 @@ answer(int fd, struct llm_wire_out *o, int64_t id, bool cancel, int64_t n)
 		llm_wire_put_err(o, "error", &refusal);
 		return flush(fd, o);
 	}
+	if (is("wait") && !say_waiting(fd, o, id))
+		return false;
 	if (is("none") || !say_parts(fd, o, id))
 		return false;
-	return is("say") ? say_end(fd, o, id, n == atoi(arg) ? "limit" : "end") : is("hang");
+	return is("say") || is("wait") ? say_end(fd, o, id, n == atoi(arg) ? "limit" : "end")
+				       : is("hang");
 }
 
 static void
