@@ -28,6 +28,10 @@ struct llm_embedder_params {
 	enum llm_pooling pooling;          /* FILE: as the file says, else the mean */
 	bool plain;                        /* vectors as pooled, not scaled to length 1 */
 	bool cut;                          /* of a text too long keep the head (--fit head) */
+	int max_rows; /* of one pass of a Llama file; 0: the pass's own choice */
+	/* Called before each such pass, for who has other things to do meanwhile; may be NULL. */
+	void (*between)(void *context);
+	void *context;
 };
 
 /*

@@ -111,6 +111,8 @@ forward_pass(struct llm_embedder *e, struct llm_embed_item *item, int n, struct 
 		int n_row = 0, from = 0;
 		for (int i = 0; i < n; i++)
 			n_row += rows_put(row + n_row, e, &item[i], seq[i], at, max - n_row);
+		if (e->params.between != NULL)
+			e->params.between(e->params.context);
 		rc = llm_forward_hidden(e->pass, row, n_row, e->hidden, err);
 		const float *x = e->hidden;
 		for (int i = 0; i < n && rc >= 0; i++) {

@@ -50,6 +50,8 @@ struct llm_batch {
 	struct want *want;    /* [max_logits] */
 	float *logits;        /* [max_logits][n_vocab] */
 	int n_rows, max_rows, n_want, max_logits;
+	int (*between)(void *context);
+	void *context;
 	double *edges, *work; /* [max_prompts][n_node], [2 * n_node] */
 	size_t n_row;         /* computed so far */
 };
@@ -80,6 +82,8 @@ flush(struct llm_batch *b, struct llm_err *err)
 	int rc = 0;
 	if (b->n_rows == 0)
 		return 0;
+	if (b->between != NULL && (rc = b->between(b->context)) < 0)
+		return rc;
 	if ((rc = llm_forward(b->pass, b->rows, b->n_rows, b->logits, err)) < 0)
 		return rc;
 	size_t n_vocab = (size_t)b->model->config.n_vocab;
@@ -321,6 +325,10 @@ llm_batch_new(struct llm_batch **out, struct llm_pass *pass,
 	b->n_prefix = (int)params->n_prefix;
 	b->max_prompts = params->max_prompts > 0 ? params->max_prompts : MAX_PROMPTS;
 	b->max_rows = llm_pass_max_rows(pass);
+	if (params->max_rows > 0 && params->max_rows < b->max_rows)
+		b->max_rows = params->max_rows;
+	b->between = params->between;
+	b->context = params->context;
 	b->max_logits = llm_score_rows(m->config.n_vocab);
 	if (b->max_logits > b->max_rows)
 		b->max_logits = b->max_rows;

@@ -20,6 +20,10 @@ struct llm_batch_params {
 	const llm_token *prefix;
 	size_t n_prefix;
 	int max_prompts; /* at once, each with pages of its own; 0: 64 */
+	int max_rows;    /* of one pass; 0: as many as the pass takes */
+	/* Called before each pass, for who has other things to do meanwhile: negative, it ends the run. */
+	int (*between)(void *context);
+	void *context;
 };
 
 /*
