@@ -35,7 +35,6 @@ encoder_start(struct llm_embedder *e, struct llm_err *err)
 {
 	const struct llm_encoding_params params = {.kernels = e->params.kernels,
 	    .n_thread = e->params.n_thread,
-	    .max_rows = e->params.max_rows,
 	    .precise = e->params.precise};
 	int rc = 0;
 	if (e->wordpiece == NULL && (rc = llm_wordpiece_open(&e->wordpiece, e->gguf, err)) < 0)
@@ -81,6 +80,7 @@ llama_start(struct llm_embedder *e, struct llm_err *err)
 {
 	const struct llm_pass_params params = {.kernels = e->params.kernels,
 	    .n_thread = e->params.n_thread,
+	    .max_rows = e->params.max_rows,
 	    .precise = e->params.precise};
 	int rc = 0;
 	if ((e->tokenizer == NULL &&
