@@ -45,7 +45,7 @@ options() {
 }
 
 programs=
-for file in bin/llm-*; do
+for file in bin/llm-* bin/llmctl.c; do
 	case $file in *.h | *.o) continue ;; esac
 	program=${file##*/}
 	program=${program%.c}

@@ -7,7 +7,7 @@ need_cmd make bash
 
 exits 'the programs, their manual and their completion are installed' 0 make install DESTDIR="$T/root" PREFIX=/usr
 there=$(cd "$T/root" && find . -type f | sort)
-for file in bin/llm-*; do
+for file in bin/llm-* bin/llmctl; do
 	program=${file##*/}
 	case $program in *.*) continue ;; esac
 	for want in "usr/bin/$program" "usr/share/man/man1/$program.1" "usr/share/bash-completion/completions/$program"; do
@@ -31,6 +31,7 @@ complete_words() {
 like 'bash completes a long option' "$(complete_words llm-chat --see)" '^--seed$'
 like 'and a short one' "$(complete_words llm-chat -)" '^-m$'
 is 'and the commands of llm-model' "$(complete_words llm-model ge)" get
+is 'and those of llmctl' "$(complete_words llmctl lo)" load
 is 'and what an option chooses from' "$(complete_words llm-split --at p)" paragraph
 mkdir -p "$HOME/.local/share/llm/models/tiny"
 : >"$HOME/.local/share/llm/models/tiny/model.gguf"

@@ -27,6 +27,13 @@ _llm_complete() {
 		esac
 	fi
 	[[ ${1##*/} == llm-cache && $COMP_CWORD == 1 && $cur != -* ]] && words='list size trim wipe'
+	if [[ ${1##*/} == llmctl && $cur != -* ]]; then
+		case $COMP_CWORD:$prev in
+		1:*) words='status stats top load unload stop' ;;
+		2:load) words=$(llm-model list 2>/dev/null | cut -f 1) ;;
+		2:unload) words=$(llmctl status 2>/dev/null | awk -F '\t' '$1 == "model" { print $2 }') ;;
+		esac
+	fi
 	if [[ -z $words && $cur == -* ]]; then
 		words=$("$1" -h 2>/dev/null | grep -oE '(^|[ ,[])--?[a-zA-Z0-9][a-z-]*' | tr -d ' ,[' | sort -u)
 	fi
@@ -37,4 +44,4 @@ _llm_complete() {
 
 complete -o bashdefault -o default -F _llm_complete llm-tokenize llm-generate llm-chat llm-score \
 	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit llm-bench llm-classify \
-	llm-grep llm-embed llm-search llm-convert llm-cache
+	llm-grep llm-embed llm-search llm-convert llm-cache llmctl
