@@ -23,9 +23,11 @@ struct prompt {
 	struct llm_seq *seq;
 	llm_token *ids; /* those past what it shares */
 	size_t cap_ids;
-	int n_ids, n_kept; /* its tokens are the prefix's first n_kept, then ids */
-	int n_held;        /* positions of seq that hold the prefix's */
-	double *edge;      /* [n_node] */
+	int n_ids, n_kept;      /* its tokens are the prefix's first n_kept, then ids */
+	int n_held;             /* positions of seq that hold the prefix's */
+	double *edge;           /* [n_node] */
+	bool in_pass;           /* has rows in the one that is being gathered */
+	struct llm_err failure; /* its code 0: none */
 };
 
 /* A row of logits, and whose it is. */
@@ -57,41 +59,49 @@ struct llm_batch {
 };
 
 /* The probabilities of a node's children, from the logits of its row. */
-static int
-edges_take(
-    const struct llm_batch *b, const struct want *w, const float *logits, struct llm_err *err)
+static void
+edges_take(const struct llm_batch *b, const struct want *w, const float *logits)
 {
 	int n_vocab = b->model->config.n_vocab;
 	float max = b->vector->max(logits, n_vocab);
 	float sum = isfinite(max) ? b->vector->sumexp(logits, max, n_vocab) : NAN;
-	if (!isfinite(sum))
-		return llm_err_set(err, LLM_ENOTFINITE,
+	if (!isfinite(sum)) {
+		llm_err_set(&w->prompt->failure, LLM_ENOTFINITE,
 		    "%s: a logit is not finite: the file is broken",
 		    llm_gguf_path(b->model->gguf));
+		return;
+	}
 	double lse = (double)max + llm_log((double)sum);
 	const struct llm_label_node *node = b->labels->node;
 	for (int i = node[w->node].child; i >= 0; i = node[i].next)
 		w->prompt->edge[i] = (double)logits[node[i].token] - lse;
-	return 0;
 }
 
-/* Computes the rows gathered so far. */
+/* Computes the rows gathered so far; a prompt of which they fail fails alone. */
 static int
 flush(struct llm_batch *b, struct llm_err *err)
 {
+	size_t n_vocab = (size_t)b->model->config.n_vocab;
 	int rc = 0;
 	if (b->n_rows == 0)
 		return 0;
 	if (b->between != NULL && (rc = b->between(b->context)) < 0)
 		return rc;
-	if ((rc = llm_forward(b->pass, b->rows, b->n_rows, b->logits, err)) < 0)
+	rc = llm_forward(b->pass, b->rows, b->n_rows, b->logits, err);
+	if (rc < 0 && (rc != LLM_ENOTFINITE || b->rows[0].seq == b->prefix))
 		return rc;
-	size_t n_vocab = (size_t)b->model->config.n_vocab;
-	for (int i = 0; rc == 0 && i < b->n_want; i++)
-		rc = edges_take(b, &b->want[i], b->logits + (size_t)i * n_vocab, err);
+	for (int i = 0; i < b->n; i++) {
+		struct prompt *p = &b->prompt[i];
+		if (p->in_pass)
+			llm_pass_failure(b->pass, p->seq, &p->failure);
+		p->in_pass = false;
+	}
+	for (int i = 0; i < b->n_want; i++)
+		if (b->want[i].prompt->failure.code == 0)
+			edges_take(b, &b->want[i], b->logits + (size_t)i * n_vocab);
 	b->n_row += (size_t)b->n_rows;
 	b->n_rows = b->n_want = 0;
-	return rc;
+	return 0;
 }
 
 /* One row more of a sequence; node: whose children's probabilities it gives, or -1. */
@@ -100,9 +110,16 @@ row_add(
     struct llm_batch *b, struct llm_row row, struct prompt *p, int node, struct llm_err *err)
 {
 	int rc;
+	if (p != NULL && p->failure.code < 0)
+		return 0;
 	if ((b->n_rows == b->max_rows || (node >= 0 && b->n_want == b->max_logits)) &&
 	    (rc = flush(b, err)) < 0)
 		return rc;
+	/* The rows before may have failed it. */
+	if (p != NULL && p->failure.code < 0)
+		return 0;
+	if (p != NULL)
+		p->in_pass = true;
 	row.logits = node >= 0;
 	b->rows[b->n_rows++] = row;
 	if (node >= 0)
@@ -184,7 +201,21 @@ llm_batch_run(struct llm_batch *b, struct llm_err *err)
 			rc = flush(b, err);
 	}
 	b->n_rows = b->n_want = 0;
+	for (int i = 0; i < b->n; i++) {
+		b->prompt[i].in_pass = false;
+		if (rc >= 0)
+			rc = llm_batch_failure(b, i, err);
+	}
 	return rc;
+}
+
+int
+llm_batch_failure(const struct llm_batch *b, int i, struct llm_err *err)
+{
+	const struct llm_err *failure = &b->prompt[i].failure;
+	if (failure->code < 0 && err != NULL)
+		*err = *failure;
+	return failure->code;
 }
 
 int
@@ -242,6 +273,7 @@ llm_batch_add(
 	memcpy(p->ids, ids + kept, (size_t)n_new * sizeof *ids);
 	p->n_ids = n_new;
 	p->n_kept = kept;
+	p->failure.code = 0;
 	b->n_new += n_new;
 	return b->n++;
 }

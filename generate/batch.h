@@ -55,8 +55,13 @@ int llm_batch_add(
 /* Prompts added since the last clear. */
 int llm_batch_n(const struct llm_batch *b);
 
-/* llm_batch_run - compute all prompts.  Errors: those of llm_forward. */
+/*
+ * llm_batch_run - compute all prompts.  Errors: those of llm_forward; LLM_ENOTFINITE where it is of a prompt
+ * fails that one alone: the others have their numbers.
+ * llm_batch_failure - after a run: what failed prompt i, 0 where nothing did.
+ */
 int llm_batch_run(struct llm_batch *b, struct llm_err *err);
+int llm_batch_failure(const struct llm_batch *b, int i, struct llm_err *err);
 /* Tokens that went through the model so far, those of labels and prefix included. */
 size_t llm_batch_n_row(const struct llm_batch *b);
 

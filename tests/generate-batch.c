@@ -263,6 +263,67 @@ refusals(const struct llm_labels *l)
 	llm_pass_free(pass);
 }
 
+/* A token whose embedding is no number fails its own prompt; the others have their numbers. */
+enum { POISON = 9 };
+
+static void
+token_spoil(struct mkfile *f)
+{
+	struct mkfile_tensor *t = mkfile_find(f, "token_embd.weight");
+	size_t n = t->ne[0] * t->ne[1];
+	t->type = LLM_DTYPE_F32;
+	t->values = calloc(n, sizeof *t->values);
+	for (size_t i = 0; i < n; i++)
+		t->values[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
+	t->values[POISON * t->ne[0] + 5] = NAN;
+}
+
+static void
+one_fails(void)
+{
+	enum { N = 5, LENGTH = 30, BAD = 2 };
+	static const llm_token spelt[3][2] = {{20, 21}, {20, 22}, {23, 24}};
+	struct llm_model *m = test_model("odd", "Q8_0", 0, token_spoil);
+	bool good = true, same = true;
+	for (int max_rows = 7; max_rows < 600; max_rows += 500) {
+		struct llm_pass *pass;
+		struct llm_batch *b;
+		struct llm_labels l = {0};
+		double nats[2][N][3];
+		struct llm_pass_params pp = {.n_thread = 1, .max_rows = max_rows};
+		must(llm_pass_new(&pass, m, &pp, &err));
+		for (int i = 0; i < 3; i++)
+			must(llm_labels_add(&l, i, spelt[i], 2, &err));
+		struct llm_batch_params bp = {.labels = &l};
+		must(llm_batch_new(&b, pass, &bp, &err));
+		for (int bad = 0; bad < 2; bad++) {
+			for (int i = 0; i < N; i++) {
+				llm_token ids[LENGTH];
+				for (int k = 0; k < LENGTH; k++)
+					ids[k] = 30 + (i * 7 + k * 3) % 100;
+				if (bad && i == BAD)
+					ids[LENGTH / 2] = POISON;
+				must(llm_batch_add(b, ids, LENGTH, 512, &err));
+			}
+			good = good && llm_batch_run(b, &err) == (bad ? LLM_ENOTFINITE : 0);
+			for (int i = 0; i < N; i++) {
+				int rc = llm_batch_failure(b, i, NULL);
+				good = good && rc == (bad && i == BAD ? LLM_ENOTFINITE : 0);
+				llm_batch_nats(nats[bad][i], b, i);
+				same = same && (i == BAD || memcmp(nats[0][i], nats[bad][i],
+								sizeof nats[0][i]) == 0);
+			}
+			llm_batch_clear(b);
+		}
+		llm_batch_free(b);
+		llm_labels_free(&l);
+		llm_pass_free(pass);
+	}
+	tap_ok(good, "a prompt with a value that is no number fails alone");
+	tap_ok(same, "and the others have the numbers that they have without it");
+	llm_model_close(m);
+}
+
 /* Pages that two sequences have in common. */
 static void
 sharing(void)
@@ -341,6 +402,7 @@ main(void)
 	against_score(first);
 	refusals(&l);
 	sharing();
+	one_fails();
 	llm_labels_free(&l);
 	llm_model_close(model);
 	return tap_done();
