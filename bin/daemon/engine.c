@@ -318,6 +318,12 @@ engine_between(struct engine *e)
 	lanes_step(e);
 }
 
+void
+engine_turn(void *context)
+{
+	engine_between(context);
+}
+
 /* The first of the most urgent class has its turn, and goes behind the others. */
 static void
 slices_turn(struct engine *e)

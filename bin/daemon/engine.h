@@ -110,6 +110,7 @@ struct job {
 	struct llm_score_choice *top;
 	struct llm_batch *batch;
 	struct kept *kept; /* so far */
+	double pass_s;     /* when its last pass began */
 	int at;            /* prompts or texts done */
 	int n_item;        /* in the message that is open */
 	int failed;        /* in one of its hooks: why it is to end */
@@ -139,6 +140,8 @@ void engine_drop(struct engine *e, struct resident *r);
 void engine_spent(struct engine *e, struct kept *k);
 /* Bytes that keys and values may take. */
 void engine_limit(struct engine *e, uint64_t kv_bytes);
+/* engine_turn - for an embedder: between two of its passes the engine does what else there is; context: the engine. */
+void engine_turn(void *context);
 
 /* engine_notices - all that there are, oldest first; NULL for none. */
 struct notice *engine_notices(struct engine *e);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { EMBED_ROWS = 128 }; /* of a pass: others wait while it lasts */
+
 /* Ids that a model of n_vocab has. */
 static int
 ids_check(const struct llm_ids *ids, int n_vocab, struct llm_err *err)
@@ -111,6 +113,9 @@ make_embedder(struct request *r, struct llm_err *err)
 		return 0;
 	r->embed.kernels = r->daemon->kernels;
 	r->embed.n_thread = r->daemon->n_thread;
+	r->embed.max_rows = EMBED_ROWS;
+	r->embed.between = engine_turn;
+	r->embed.context = r->daemon->engine;
 	int rc = llm_embedder_open(&r->opened, resident_place(place, x), &r->embed, err);
 	return rc < 0 ? rc : llm_embedder_start(r->opened, err);
 }
