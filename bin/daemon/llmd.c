@@ -196,6 +196,7 @@ main(int argc, char **argv)
 	if (d->model != NULL)
 		models_preload(d->models, d->model);
 	loop_run(d->loop);
+	peers_tidy(d); /* who asked it to stop is told that it does */
 	for (struct peer *p = d->peers; p != NULL; p = p->next)
 		peer_close(p);
 	peers_tidy(d);
