@@ -107,9 +107,9 @@ counters(const struct llm_wire_value *map)
 void
 ctl_prometheus_stats(const struct ctl_stats *s)
 {
-	total(s, "llmd_requests_total", "Requests that have ended, by class.",
+	total(s, "llmd_answers_total", "Answers that have ended, by class.",
 	    offsetof(struct ctl_class, n));
-	total(s, "llmd_tokens_total", "Tokens of answers, by class.",
+	total(s, "llmd_answer_tokens_total", "Tokens of answers, by class.",
 	    offsetof(struct ctl_class, tokens));
 	summary(s, "llmd_queue_seconds", "From the coming of a request to its first pass.",
 	    offsetof(struct ctl_class, queue_ms));

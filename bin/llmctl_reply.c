@@ -187,7 +187,7 @@ ctl_status_free(struct ctl_status *s)
 	*s = (struct ctl_status){.tok_s = 0};
 }
 
-/* Three numbers, nil where nothing was measured. */
+/* Three numbers; none where nothing was measured. */
 static int
 quantiles(double out[CTL_QUANTILES], const struct llm_wire_value *map, const char *key,
     struct llm_err *err)
@@ -222,6 +222,8 @@ ctl_stats_read(struct ctl_stats *s, const struct llm_wire_value *done, struct ll
 		    quantiles(c->decode_ms, v, "decode", err) < 0)
 			return LLM_EPROTOCOL;
 		llm_err_quote(c->name, sizeof c->name, name.s, name.n);
+		for (int k = 0; c->n == 0 && k < CTL_QUANTILES; k++)
+			c->queue_ms[k] = c->prefill_ms[k] = c->decode_ms[k] = NAN;
 	}
 	return 0;
 }

@@ -75,8 +75,8 @@ while True:
         put({"id": i, "done": {"classes": [
             {"class": "interactive", "n": 12, "tokens": 240, "queue": times(0.5, 1, 2.25), "prefill": times(10, 20, 30),
                 "decode": times(4, 5, 6)},
-            {"class": "batch", "n": 0, "tokens": 0, "queue": [None] * 3, "prefill": [], "decode": None}],
-            "counters": {"connections": 2**40, "bad-frames": 3}}})
+            {"class": "batch", "n": 0, "tokens": 0, "queue": [0, 0, 0], "prefill": [], "decode": None}],
+            "counters": {"connections": 2**40, "bad-frames": 3, "requests": 4}}})
     elif op == "load":
         put({"id": i, "progress": {"done": 1 << 20, "of": 4 << 20}})
         put({"id": i, "done": {"bytes": 4 << 20}})
@@ -119,9 +119,10 @@ if [ -n "$python" ]; then
 		printf 'class\tbatch\t0\t0\t-\t-\t-\t-\t-\t-\t-\t-\t-\n'
 		printf 'counter\tconnections\t1099511627776\n'
 		printf 'counter\tbad-frames\t3\n'
+		printf 'counter\trequests\t4\n'
 	)"
 	serve says
-	like 'as JSON' "$(llmctl -j stats)" '^\{"classes":\[\{"class":"interactive","n":12,.*"counters":\{"connections":1099511627776,"bad-frames":3\}\}$'
+	like 'as JSON' "$(llmctl -j stats)" '^\{"classes":\[\{"class":"interactive","n":12,.*"counters":\{"connections":1099511627776,"bad-frames":3,"requests":4\}\}$'
 	serve says
 	exits 'for Prometheus' 0 llmctl --prometheus stats
 	like 'times in seconds, by class and quantile' "$(cat "$T/out")" '^llmd_queue_seconds\{class="interactive",quantile="0\.99"\} 0\.00225$'
@@ -244,5 +245,40 @@ if [ -n "$python" ]; then
 	LLM_SOCKET=$T/no-daemon
 else
 	skip 'what the daemon says, in each form' 'no python3 with msgpack on this machine'
+fi
+# --- with llmd itself
+if [ -x "$LLM_TEST_BIN/llmd" ]; then
+	LLM_SOCKET=$T/llm/sock
+	export LLM_SOCKET
+	daemon=
+	trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; tap_cleanup' EXIT
+	mkdir -p "$HOME/.local/share/llm/models/made"
+	"$LLM_TEST_BUILD/tests/mkgguf" --shape tinyk --ctx 512 "$HOME/.local/share/llm/models/made/model.gguf" || exit
+	llmd 2>"$T/log" &
+	daemon=$!
+	n=0
+	until llmctl status >/dev/null 2>&1 || [ $((n += 1)) -gt 200 ]; do sleep 0.05; done
+	like 'a daemon without models has a status' "$(llmctl status)" "^daemon	$daemon	"
+	exits 'llmctl loads one' 0 llmctl load made
+	like 'which is there by its name then' "$(llmctl status)" "^model	made	[1-9][0-9]*	[0-9]+	[a-z]+	(locked|-)	0	$(realpath "$HOME")/.local/share/llm/models/made/model\.gguf$"
+	like 'with its memory' "$(llmctl status)" '^daemon	[0-9]+	[0-9.]+	[1-9][0-9]*	[1-9][0-9]*	0	0	'
+	echo 'Once upon a time' | llm-generate --daemon -m made -n 5 >/dev/null
+	like 'what was asked for stands in the stats' "$(llmctl stats)" '^class	pipe	1	5	[0-9.]+	'
+	like 'and nothing where nothing was' "$(llmctl stats)" '^class	batch	0	0	-	'
+	exits 'all of it for Prometheus' 0 llmctl stats --prometheus
+	is 'each family once' "$(grep '^# TYPE' "$T/out" | sort | uniq -d)" ''
+	like 'with its tokens' "$(cat "$T/out")" '^llmd_answer_tokens_total\{class="pipe"\} 5$'
+	exits 'llmctl unloads it' 0 llmctl unload made
+	unlike 'and it is gone' "$(llmctl status)" '^model'
+	refuses 'what is not loaded is not unloaded' 66 'made|loaded' llmctl unload made
+	refuses 'what is no model is not loaded' 65 'not a GGUF|GGUF' llmctl load ./tests/58-ctl.t
+	exits 'llmctl stops it' 0 llmctl stop
+	nok 'and ends after it: the socket is gone' test -e "$LLM_SOCKET"
+	wait "$daemon"
+	is 'with status 0' $? 0
+	daemon=
+	refuses 'then there is none' 69 'no daemon' llmctl status
+else
+	skip 'llmctl with llmd itself' 'llmd is not built'
 fi
 done_testing
