@@ -51,8 +51,7 @@ struct daemon {
 	struct models *models;
 	struct engine *engine;
 	struct stats *stats;
-	struct llm_wire_out *out; /* a message in the making, */
-	int64_t out_id;           /* and of which request; < 0: none */
+	struct llm_wire_out *out; /* a message in the making */
 
 	struct peer *peers; /* all of them, newest first */
 	struct peer *dirty; /* those with something to send, or to be let go */

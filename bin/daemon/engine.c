@@ -54,20 +54,28 @@ engine_tell(struct engine *e, struct notice *n)
 }
 
 struct llm_wire_out *
+engine_out(struct job *j)
+{
+	return j->out != NULL ? j->out : j->engine->out;
+}
+
+struct llm_wire_out *
 engine_reply(struct job *j)
 {
-	llm_wire_begin(j->engine->out);
-	llm_wire_put_uint(j->engine->out, "id", j->id);
-	return j->engine->out;
+	struct llm_wire_out *o = engine_out(j);
+	llm_wire_begin(o);
+	llm_wire_put_uint(o, "id", j->id);
+	return o;
 }
 
 void
 engine_send(struct job *j, int n_token)
 {
 	struct engine *e = j->engine;
+	struct llm_wire_out *o = engine_out(j);
 	size_t n;
-	int rc = llm_wire_end(e->out, NULL);
-	const void *bytes = llm_wire_bytes(&n, e->out);
+	int rc = llm_wire_end(o, NULL);
+	const void *bytes = llm_wire_bytes(&n, o);
 	struct notice *told = rc >= 0 ? malloc(sizeof *told + n) : NULL;
 	if (told != NULL) {
 		*told = (struct notice){.kind = NOTICE_FRAMES,
@@ -82,13 +90,7 @@ engine_send(struct job *j, int n_token)
 		j->failed = rc < 0 ? rc : LLM_ENOMEM;
 		engine_cancel(e, j);
 	}
-	llm_wire_take(e->out, n);
-}
-
-struct llm_wire_out *
-engine_out(struct engine *e)
-{
-	return e->out;
+	llm_wire_take(o, n);
 }
 
 const struct engine_params *
@@ -111,6 +113,8 @@ engine_end(struct job *j, int rc, const struct llm_err *err)
 	prefix_forget(j);
 	free(j->top);
 	j->top = NULL;
+	llm_wire_out_free(j->out);
+	j->out = NULL;
 	if (j->lane != NULL)
 		j->lane->n_job--;
 	j->rc = rc < 0 ? rc : j->failed;

@@ -108,6 +108,8 @@ struct job {
 	struct job *next_live, *prev_live;
 	struct llm_job *running;
 	struct llm_score_choice *top;
+	struct llm_wire_out
+	    *out; /* SCORE: its messages, which stay open while others have theirs */
 	struct llm_batch *batch;
 	struct kept *kept; /* so far */
 	double pass_s;     /* when its last pass began */

@@ -117,7 +117,7 @@ items_send(struct job *j)
 	if (j->n_item == 0)
 		return;
 	j->n_item = 0;
-	llm_wire_close(engine_out(j->engine));
+	llm_wire_close(engine_out(j));
 	engine_send(j, 0);
 }
 
@@ -138,6 +138,7 @@ static void
 on_queued(void *context, int position)
 {
 	struct job *j = context;
+	items_send(j);
 	llm_wire_put_int(engine_reply(j), "queue", position);
 	engine_send(j, 0);
 }
@@ -145,7 +146,7 @@ on_queued(void *context, int position)
 static void
 item_put(struct job *j, const struct llm_score_item *item)
 {
-	struct llm_wire_out *o = engine_out(j->engine);
+	struct llm_wire_out *o = engine_out(j);
 	if (j->n_item++ == 0)
 		llm_wire_open_array(engine_reply(j), "items");
 	llm_wire_open_array(o, NULL);
@@ -233,9 +234,18 @@ tokens_start(struct job *j, struct llm_err *err)
 	    .hooks = score ? &score_hooks : &generate_hooks,
 	    .context = j};
 	if (score) {
+		int rc = llm_wire_out_new(&j->out, err);
+		if (rc < 0)
+			return rc;
 		j->top = calloc((size_t)j->n_top + 1, sizeof *j->top);
 		if (j->top == NULL)
 			return llm_err_nomem(err, ((size_t)j->n_top + 1) * sizeof *j->top);
+	}
+	if (score && j->prompt.n == 1) { /* nothing predicts it */
+		item_put(j, &(struct llm_score_item){.id = j->prompt.v[0]});
+		items_send(j);
+		engine_end(j, 0, NULL);
+		return 0;
 	}
 	return llm_scheduler_add(&j->running, j->lane->scheduler, &params, err);
 }

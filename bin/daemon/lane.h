@@ -40,7 +40,7 @@ void engine_send(struct job *j, int n_token);
 void engine_tell(struct engine *e, struct notice *n);
 /* The job is its owner's again. */
 void engine_end(struct job *j, int rc, const struct llm_err *err);
-struct llm_wire_out *engine_out(struct engine *e); /* the message that is open */
+struct llm_wire_out *engine_out(struct job *j); /* the message of the job that is open */
 const struct engine_params *engine_params(const struct engine *e);
 /*
  * engine_between - for who computes long, between two passes: let the schedulers have a step, and see what has come.

@@ -14,11 +14,14 @@
 #include "bin/tool.h"
 #include "bin/tool_prefix.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 1024 };
+enum { MAX_THREADS = 1024, MAPPED_BYTES = 64 << 10 };
 
 static struct daemon daemon;
 
@@ -160,6 +163,17 @@ settle(struct daemon *d)
 	d->kv_dir = d->kv_budget > 0 ? tool_prefix_dir() : NULL;
 }
 
+/* What is given back goes back to the system: a daemon lives long, and its large blocks come and go. */
+static void
+memory_tune(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+	mallopt(M_TRIM_THRESHOLD, MAPPED_BYTES);
+	mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
 int
 main(int argc, char **argv)
 {
@@ -172,6 +186,7 @@ main(int argc, char **argv)
 	tool_operands(argc, first, 0);
 	for (int i = 0; i < 2; i++)
 		signal(quiet[i], SIG_IGN);
+	memory_tune();
 	settle(d);
 	check(loop_new(&d->loop, on_before, d, &err), &err);
 	d->start_ms = loop_now_ms(d->loop);
@@ -196,7 +211,7 @@ main(int argc, char **argv)
 	if (d->model != NULL)
 		models_preload(d->models, d->model);
 	loop_run(d->loop);
-	peers_tidy(d); /* who asked it to stop is told that it does */
+	peers_tidy(d); /* the last words */
 	for (struct peer *p = d->peers; p != NULL; p = p->next)
 		peer_close(p);
 	peers_tidy(d);

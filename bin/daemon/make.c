@@ -48,6 +48,8 @@ make_prompt(struct request *r, struct llm_err *err)
 		return rc;
 	if (!r->has_drop)
 		j->drop_space = llm_tokenizer_space_prefix(x->tokenizer);
+	if (j->kind == JOB_SCORE && j->prompt.n == 0)
+		return llm_err_set(err, LLM_EDATA, "an empty text: there is nothing to score");
 	if (j->kind == JOB_SCORE && j->prompt.n > (size_t)x->model->config.n_ctx)
 		return llm_err_set(err, LLM_ETOOLONG,
 		    "the text has %zu tokens, and the context of %s holds %d", j->prompt.n,

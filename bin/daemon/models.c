@@ -12,6 +12,9 @@
 #include "bin/tool.h"
 #include "bin/tool_cache.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -92,6 +95,9 @@ close_work(void *context)
 		free(e);
 	}
 	resident_close(x->resident);
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 static void

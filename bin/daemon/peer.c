@@ -103,7 +103,6 @@ struct llm_wire_out *
 peer_reply(struct peer *p, int64_t id)
 {
 	struct llm_wire_out *o = p->daemon->out;
-	p->daemon->out_id = id;
 	llm_wire_begin(o);
 	if (id >= 0)
 		llm_wire_put_uint(o, "id", (uint64_t)id);
@@ -116,13 +115,7 @@ peer_send(struct peer *p)
 	struct llm_err err;
 	struct llm_wire_out *o = p->daemon->out;
 	size_t n;
-	int rc = llm_wire_end(o, &err);
-	if (rc < 0 &&
-	    p->daemon->out_id >= 0) { /* a result that is too large: that is said instead */
-		llm_wire_put_err(peer_reply(p, p->daemon->out_id), "error", &err);
-		rc = llm_wire_end(o, &err);
-	}
-	if (rc < 0) {
+	if (llm_wire_end(o, &err) < 0) {
 		event("client %d: a reply cannot be sent: %s", (int)p->pid, err.msg);
 		peer_close(p);
 	}

@@ -64,11 +64,31 @@ labels_start(struct job *j, struct llm_err *err)
 	return llm_batch_new(&j->batch, j->lane->pass, &params, err);
 }
 
+/* Prompt i of the batch, which is one of the job's; nats: room. */
+static void
+nats_send(struct job *j, int i, int at, double *nats)
+{
+	struct llm_err err;
+	struct llm_wire_out *o = engine_reply(j);
+	llm_wire_put_int(o, "at", at);
+	if (llm_batch_failure(j->batch, i, &err) < 0) {
+		llm_wire_put_err(o, "error", &err);
+	} else {
+		llm_batch_nats(nats, j->batch, i);
+		llm_wire_open_array(o, "nats");
+		for (int k = 0; k < j->labels.n_label; k++)
+			llm_wire_put_float(o, NULL, nats[k]);
+		llm_wire_close(o);
+	}
+	engine_send(j, 0);
+}
+
 static int
 labels_turn(struct job *j, struct llm_err *err)
 {
 	const struct job_prompts *p = &j->prompts;
-	int from = j->at, n = 0, rc = 0, n_label = j->labels.n_label;
+	size_t room = (size_t)j->labels.n_label * sizeof(double);
+	int from = j->at, n = 0, rc = 0;
 	for (; from + n < p->n && rc >= 0; n += rc >= 0) {
 		size_t begin = from + n > 0 ? p->end[from + n - 1] : 0;
 		rc = llm_batch_add(j->batch, p->ids.v + begin, p->end[from + n] - begin,
@@ -76,21 +96,13 @@ labels_turn(struct job *j, struct llm_err *err)
 	}
 	if (rc < 0 && rc != LLM_EBUSY)
 		return rc;
-	double *nats = malloc((size_t)n_label * sizeof *nats);
+	double *nats = malloc(room);
 	if (nats == NULL)
-		return llm_err_nomem(err, (size_t)n_label * sizeof *nats);
+		return llm_err_nomem(err, room);
 	j->pass_s = 0;
 	rc = llm_batch_run(j->batch, err);
-	for (int i = 0; rc >= 0 && i < n; i++) {
-		struct llm_wire_out *o = engine_reply(j);
-		llm_batch_nats(nats, j->batch, i);
-		llm_wire_put_int(o, "at", from + i);
-		llm_wire_open_array(o, "nats");
-		for (int k = 0; k < n_label; k++)
-			llm_wire_put_float(o, NULL, nats[k]);
-		llm_wire_close(o);
-		engine_send(j, 0);
-	}
+	for (int i = 0; rc >= 0 && i < n; i++)
+		nats_send(j, i, from + i, nats);
 	free(nats);
 	llm_batch_clear(j->batch);
 	j->at += n;

@@ -7,34 +7,22 @@
 #include "bin/daemon/request.h"
 #include "bin/daemon/stats.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MODEL_NAME = 120 };
-
-/* The folder of the store that a model has for itself, else the file. */
 static const char *
-name_of(char buf[MODEL_NAME], const struct model *x)
+name_of(const struct model *x)
 {
-	static const char file[] = "/model.gguf";
 	const char *slash = strrchr(x->path, '/');
-	if (slash == NULL || strcmp(slash, file) != 0)
-		return slash != NULL ? slash + 1 : x->path;
-	const char *name = slash;
-	while (name > x->path && name[-1] != '/')
-		name--;
-	snprintf(buf, MODEL_NAME, "%.*s", (int)(slash - name), name);
-	return buf[0] != '\0' ? buf : slash + 1;
+	return slash != NULL ? slash + 1 : x->path;
 }
 
 static void
 model_put(struct llm_wire_out *o, const struct model *x)
 {
-	char name[MODEL_NAME];
 	const struct resident *r = x->state == MODEL_READY ? x->resident : NULL;
 	llm_wire_open_map(o, NULL);
-	llm_wire_put_str(o, "name", name_of(name, x));
+	llm_wire_put_str(o, "name", name_of(x));
 	llm_wire_put_str(o, "path", x->path);
 	if (x->has_ident)
 		llm_wire_put_bin(o, "id", x->ident.b, sizeof x->ident.b);
