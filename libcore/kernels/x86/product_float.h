@@ -57,6 +57,8 @@ struct llm_floats {
 	    *row[LLM_FLOAT_ROWS]; /* at the chunk's first column: of F32, F16 or BF16 */
 	float *lane;              /* [tok][row][16] */
 	int t0, k0, n_col;        /* first token of the block; columns of the chunk */
+	float *y; /* [tok][y_stride] where tiles of the last chunk put sums; NULL: lanes */
+	size_t y_stride;
 };
 
 /* Sixteen unsigned bytes as floats: scale * (q - zero), or scale * q + add: at most one rounding. */
@@ -270,11 +272,73 @@ llm_float_tile(const struct llm_floats *s, int r, int t, const int n_row, const 
 			}
 }
 
+#ifdef __AVX512F__
+/* The tree over the lanes of four vectors, side by side: each shuffle and sum works on all of them. */
+LLM_INLINE __m128
+llm_float_tree4(__m512 a, __m512 b, __m512 c, __m512 d)
+{
+	/* Quarters of each: those i and i + 2 (lanes i and i + 8), then those i and i + 1. */
+	__m512 ab =
+	    _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+	__m512 cd =
+	    _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+	__m512 v = _mm512_add_ps(
+	    _mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+	v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4E));
+	v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xB1));
+	const __m512i first =
+	    _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	return _mm512_castps512_ps128(_mm512_permutexvar_ps(first, v));
+}
+
+/*
+ * llm_float_tile of four rows and a whole row or its last chunk of whole vectors: lanes come from memory
+ * where there was a chunk before, and what they add up to goes to y.
+ */
+LLM_INLINE void
+llm_float_tile_end(
+    const struct llm_floats *s, int r, int t, const int n, const enum llm_dtype type)
+{
+	const float *x = s->x->x + (size_t)(s->t0 + t) * s->x->x_stride + s->k0;
+	const float *lane = s->lane + ((size_t)t * LLM_FLOAT_ROWS + (size_t)r) * 16;
+	size_t stride = s->x->x_stride;
+	__m512 acc[4][LLM_FLOAT_TILE];
+	for (int j = 0; j < n; j++)
+		for (int i = 0; i < 4; i++)
+			acc[i][j] = s->k0 == 0
+					? _mm512_setzero_ps()
+					: _mm512_load_ps(lane + (j * LLM_FLOAT_ROWS + i) * 16);
+	for (int k = 0; k < s->n_col; k += 16) {
+		__m512 w[4];
+		for (int i = 0; i < 4; i++) {
+			w[i] = llm_float_weights(s->row[r + i], k, type);
+			llm_vector_keep(w[i]);
+		}
+		for (int j = 0; j < n; j++) {
+			__m512 v = _mm512_loadu_ps(x + (size_t)j * stride + k);
+			llm_vector_keep(v);
+			for (int i = 0; i < 4; i++)
+				acc[i][j] = _mm512_fmadd_ps(w[i], v, acc[i][j]);
+		}
+	}
+	for (int j = 0; j < n; j++)
+		_mm_storeu_ps(s->y + (size_t)(t + j) * s->y_stride + r,
+		    llm_float_tree4(acc[0][j], acc[1][j], acc[2][j], acc[3][j]));
+}
+#endif
+
 /* All eight rows against n tokens, in as many tiles as the registers ask for. */
 LLM_INLINE void
 llm_float_tiles(const struct llm_floats *s, int t, const int n, const enum llm_dtype type)
 {
 	const int most = LLM_FLOAT_WIDTH == 16 ? (n < 4 ? 8 : 4) : (n < 2 ? 8 : n < 4 ? 4 : 2);
+#ifdef __AVX512F__
+	if (n >= 4 && s->y != NULL) {
+		llm_float_tile_end(s, 0, t, n, type);
+		llm_float_tile_end(s, 4, t, n, type);
+		return;
+	}
+#endif
 	for (int r = 0; r < LLM_FLOAT_ROWS; r += most)
 		llm_float_tile(s, r, t, most, n, type);
 }
@@ -329,9 +393,12 @@ llm_float_rows(const struct llm_product *p, struct llm_floats *s, float *panel,
 	bool direct = p->type == LLM_DTYPE_F32 || (half && n_tok <= LLM_FLOAT_DIRECT);
 	int chunk = n_tok <= LLM_FLOAT_TILE ? LLM_FLOAT_WIDE : LLM_FLOAT_NARROW;
 	size_t stride = (size_t)chunk + LLM_FLOAT_PAD;
-	memset(s->lane, 0, (size_t)n_tok * LLM_FLOAT_ROWS * 16 * sizeof(float));
+	float *y = s->y;
+	if (y == NULL || p->n_col > chunk)
+		memset(s->lane, 0, (size_t)n_tok * LLM_FLOAT_ROWS * 16 * sizeof(float));
 	for (s->k0 = 0; s->k0 < p->n_col; s->k0 += chunk) {
 		s->n_col = p->n_col - s->k0 < chunk ? p->n_col - s->k0 : chunk;
+		s->y = s->k0 + s->n_col == p->n_col ? y : NULL;
 		for (int i = 0; i < LLM_FLOAT_ROWS; i++) {
 			const uint8_t *w = (const uint8_t *)p->w + (size_t)row[i] * row_bytes;
 			s->row[i] = direct ? w + (size_t)s->k0 * (half ? 2 : 4)
@@ -368,7 +435,14 @@ llm_float_group(const struct llm_product *p, struct llm_floats *s, float *panel,
 			_mm_prefetch(
 			    (const char *)p->w + (size_t)(r + LLM_FLOAT_ROWS) * row_bytes + at,
 			    _MM_HINT_T0);
+	/* Of eight tokens and more each tile has four at least; of seven it has not. */
+	bool at_once = LLM_FLOAT_WIDTH == 16 && n_row == LLM_FLOAT_ROWS && n_tok >= 4 &&
+		       n_tok != 7 && p->n_col % 16 == 0;
+	s->y = at_once ? p->y + (size_t)s->t0 * p->y_stride + (size_t)r : NULL;
+	s->y_stride = p->y_stride;
 	llm_float_rows(p, s, panel, row, fill, n_tok);
+	if (at_once)
+		return;
 	for (int t = 0; t < n_tok; t++)
 		for (int i = 0; i < n_row; i++)
 			p->y[(size_t)(s->t0 + t) * p->y_stride + (size_t)(r + i)] =
