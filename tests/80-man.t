@@ -144,14 +144,34 @@ try() {
 	pass "$1: $2"
 }
 
+# What the pages of the daemon speak of is one that is there.
+daemon=
+trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; tap_cleanup' EXIT
+daemon_start() {
+	tap_socket=$LLM_SOCKET
+	LLM_SOCKET=$T/llm/sock
+	llmd 2>/dev/null &
+	daemon=$!
+	tap_wait=0
+	until llmctl status >/dev/null 2>&1 || [ $((tap_wait += 1)) -gt 200 ]; do sleep 0.05; done
+}
+daemon_stop() {
+	kill "$daemon"
+	wait "$daemon"
+	daemon=
+	LLM_SOCKET=$tap_socket
+}
+
 if have_model; then
 	sandbox
 	for page in man/*.[157]; do
 		[ -f "$page" ] || continue
 		examples "$page" >"$T/examples"
+		[ "$page" != man/llmctl.1 ] || daemon_start
 		while read -r line; do
 			try "${page#man/}" "$line"
 		done <"$T/examples"
+		[ -z "$daemon" ] || daemon_stop
 	done
 	awk '/^```/ { on = /^```sh run$/; next } on' README.md >"$T/examples"
 	while read -r line; do
