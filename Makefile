@@ -231,26 +231,33 @@ fuzz-run: $(addprefix $(BUILD)/tests/,$(FUZZERS)) $(BUILD)/tests/mkbroken
 	$(BUILD)/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=131072 -artifact_prefix=$(BUILD)/ $$corpus || exit; done
 
 SHARE	= $(DESTDIR)$(PREFIX)/share
-INSTALLED = $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) $(WRAPPERS)) \
+UNITS_DIR = $(DESTDIR)$(PREFIX)/lib/systemd/user
+INSTALLED = $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS) $(DAEMON) $(WRAPPERS)) \
 	  $(addprefix $(SHARE)/man/man1/,$(notdir $(wildcard man/*.1))) \
 	  $(addprefix $(SHARE)/man/man5/,$(notdir $(wildcard man/*.5))) \
 	  $(addprefix $(SHARE)/man/man7/,$(notdir $(wildcard man/*.7))) \
-	  $(addprefix $(SHARE)/bash-completion/completions/,$(PROGRAMS) $(WRAPPERS))
+	  $(addprefix $(SHARE)/man/man8/,$(notdir $(wildcard man/*.8))) \
+	  $(addprefix $(SHARE)/bash-completion/completions/,$(PROGRAMS) $(DAEMON) $(WRAPPERS)) \
+	  $(UNITS_DIR)/llmd.service $(UNITS_DIR)/llmd.socket
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man7 $(SHARE)/bash-completion/completions
-	install -m 755 $(addprefix $(BINDIR)/,$(PROGRAMS) $(WRAPPERS)) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(SHARE)/man/man,1 5 7 8) $(SHARE)/bash-completion/completions $(UNITS_DIR)
+	install -m 755 $(addprefix $(BINDIR)/,$(PROGRAMS) $(DAEMON) $(WRAPPERS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 man/*.1 $(SHARE)/man/man1
 	install -m 644 man/*.5 $(SHARE)/man/man5
 	install -m 644 man/*.7 $(SHARE)/man/man7
-	for p in $(PROGRAMS) $(WRAPPERS); do \
+	install -m 644 man/*.8 $(SHARE)/man/man8
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' bin/share/llmd.service >$(UNITS_DIR)/llmd.service
+	chmod 644 $(UNITS_DIR)/llmd.service
+	install -m 644 bin/share/llmd.socket $(UNITS_DIR)
+	for p in $(PROGRAMS) $(DAEMON) $(WRAPPERS); do \
 	install -m 644 bin/share/llm.bash $(SHARE)/bash-completion/completions/$$p || exit; done
 
 uninstall:
 	rm -f $(INSTALLED)
 
 clean:
-	rm -rf $(BUILD) $(addprefix bin/,$(PROGRAMS))
+	rm -rf $(BUILD) $(addprefix bin/,$(PROGRAMS) $(DAEMON))
 
 distclean: clean
 	rm -rf .cache

@@ -6,13 +6,16 @@
 . tests/tap.sh
 clients=$LLM_TEST_BUILD/tests/mkclients
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$clients" ] && [ -x "$make" ] || skip_all 'tests/mkclients is not built'
+for need in "$make" "$clients"; do
+	[ -x "$need" ] || skip_all "$need is not built"
+done
 model=$T/model.gguf
 "$make" --shape tinyk --ctx 8192 "$model" || exit
 S=$T/sock
+: >"$T/log"
 llmd -s "$S" -m "$model" >/dev/null 2>"$T/log" </dev/null &
 pid=$!
-trap 'rc=$?; kill $pid 2>/dev/null; (exit $rc); tap_cleanup' EXIT
+trap 'tap_was=$?; kill $pid 2>/dev/null; (exit $tap_was); tap_cleanup' EXIT
 tap_wait=0
 until grep -q 'load' "$T/log" || [ $((tap_wait += 1)) -gt 200 ]; do sleep 0.05; done
 n=24 small=20000

@@ -13,6 +13,7 @@
  *	deaf MODEL		asks for much and reads nothing: "cut off"
  *	busy MODEL N		N requests of one client at once: how many were refused, by what
  *	bad			what no client should say: "N kinds", and all were refused, the next client served
+ *	notified N		SOCKET is made, of datagrams, and N of them are printed
  *	weights MODEL FILE	the weights by their descriptor, copied to a file; what may be done with it
  */
 #define _GNU_SOURCE
@@ -612,6 +613,22 @@ weights(const char *to)
 	llm_client_close(c);
 }
 
+static void
+notified(int n)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char line[256];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	strncpy(a.sun_path, path, sizeof a.sun_path - 1);
+	if (fd < 0 || bind(fd, (const void *)&a, sizeof a) < 0)
+		die(strerror(errno));
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	for (int i = 0; i < n && poll(&p, 1, PATIENCE_MS) > 0; i++) {
+		ssize_t k = recv(fd, line, sizeof line, 0);
+		printf("%.*s\n", k > 0 ? (int)k : 0, line);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -644,6 +661,8 @@ main(int argc, char **argv)
 		busy(m);
 	else if (strcmp(what, "bad") == 0)
 		say_bad();
+	else if (strcmp(what, "notified") == 0)
+		notified(n);
 	else if (strcmp(what, "weights") == 0)
 		weights(b);
 	else

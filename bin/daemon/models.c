@@ -450,23 +450,55 @@ models_preload(struct models *m, const char *name)
 		open_next(m);
 }
 
+char *
+model_name(char buf[MODEL_NAME], const struct model *x)
+{
+	static const char stored[] = "/model.gguf", suffix[] = ".gguf";
+	size_t n = strlen(x->path), cut = 0;
+	if (n > sizeof stored && strcmp(x->path + n - sizeof stored + 1, stored) == 0)
+		cut = sizeof stored - 1;
+	else if (n > sizeof suffix && strcmp(x->path + n - sizeof suffix + 1, suffix) == 0)
+		cut = sizeof suffix - 1;
+	size_t from = n -= cut;
+	while (from > 0 && x->path[from - 1] != '/')
+		from--;
+	n = n - from < MODEL_NAME - 1 ? n - from : MODEL_NAME - 1;
+	memcpy(buf, x->path + from, n);
+	buf[n] = '\0';
+	return buf;
+}
+
+/* The one of that path, or else of that name. */
+static struct model *
+loaded_find(const struct models *m, const char *path, const char *name)
+{
+	char own[MODEL_NAME];
+	struct model *named = NULL;
+	for (struct model *x = m->first; x != NULL; x = x->next) {
+		if (x->state != MODEL_READY || x->stale)
+			continue;
+		if (path != NULL && strcmp(x->path, path) == 0)
+			return x;
+		if (strcmp(model_name(own, x), name) == 0)
+			named = x;
+	}
+	return named;
+}
+
 int
 models_unload(uint64_t *bytes, struct models *m, const char *name, struct llm_err *err)
 {
-	char *path, quoted[100];
-	int rc = path_of(&path, name, err);
-	if (rc < 0)
-		return rc;
-	for (struct model *x = m->first; x != NULL; x = x->next)
-		if (x->state == MODEL_READY && !x->stale && strcmp(x->path, path) == 0) {
-			*bytes = x->resident->bytes;
-			leave(x);
-			free(path);
-			return 0;
-		}
+	char *path = NULL, quoted[100];
+	if (path_of(&path, name, err) < 0)
+		path = NULL;
+	struct model *x = loaded_find(m, path, name);
 	free(path);
-	return llm_err_set(err, LLM_ENOINPUT, "%s: is not loaded",
-	    llm_err_quote(quoted, sizeof quoted, name, strlen(name)));
+	if (x == NULL)
+		return llm_err_set(err, LLM_ENOINPUT, "%s: is not loaded",
+		    llm_err_quote(quoted, sizeof quoted, name, strlen(name)));
+	*bytes = x->resident->bytes;
+	leave(x);
+	return 0;
 }
 
 void

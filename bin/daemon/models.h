@@ -76,6 +76,10 @@ void models_reopen(struct models *m);
 /* The engine has let go of it. */
 void models_dropped(struct models *m, struct resident *r);
 
+/* What people call it: that of the store, its folder's; else the file's own without .gguf. */
+enum { MODEL_NAME = 128 };
+char *model_name(char buf[MODEL_NAME], const struct model *model);
+
 /* Whether one is being opened or closed. */
 bool models_busy(const struct models *m);
 /* The list, and bytes of weights in it. */

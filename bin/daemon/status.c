@@ -7,22 +7,15 @@
 #include "bin/daemon/request.h"
 #include "bin/daemon/stats.h"
 
-#include <string.h>
 #include <unistd.h>
-
-static const char *
-name_of(const struct model *x)
-{
-	const char *slash = strrchr(x->path, '/');
-	return slash != NULL ? slash + 1 : x->path;
-}
 
 static void
 model_put(struct llm_wire_out *o, const struct model *x)
 {
 	const struct resident *r = x->state == MODEL_READY ? x->resident : NULL;
+	char name[MODEL_NAME];
 	llm_wire_open_map(o, NULL);
-	llm_wire_put_str(o, "name", name_of(x));
+	llm_wire_put_str(o, "name", model_name(name, x));
 	llm_wire_put_str(o, "path", x->path);
 	if (x->has_ident)
 		llm_wire_put_bin(o, "id", x->ident.b, sizeof x->ident.b);
