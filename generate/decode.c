@@ -85,13 +85,27 @@ name_model(const struct llm_decode *d, struct llm_err *err)
 	return llm_err_set(err, LLM_ENOTFINITE, "%s: %.150s", d->model_name, found);
 }
 
+void
+llm_decode_choose(struct llm_decode *d, float *logits)
+{
+	d->choice_rc =
+	    llm_answer_choose(&d->choice, d->answer, logits, (int)d->ids->n, &d->choice_err);
+	d->has_choice = true;
+}
+
 /* One token more.  1: it goes on; 0: *stop; LLM_E*. */
 static int
 token_take(llm_token *token, enum llm_generate_stop *stop, struct llm_decode *d, float *logits,
     struct llm_err *err)
 {
 	struct llm_answer *a = d->answer;
-	int rc = llm_answer_choose(token, a, logits, (int)d->ids->n, err);
+	if (!d->has_choice)
+		llm_decode_choose(d, logits);
+	d->has_choice = false;
+	*token = d->choice;
+	int rc = d->choice_rc;
+	if (rc < 0 && err != NULL)
+		*err = d->choice_err;
 	if (rc >= 0)
 		rc = llm_answer_accept(a, *token, err);
 	if (rc < 0)

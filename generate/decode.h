@@ -31,6 +31,10 @@ struct llm_decode {
 	bool priced; /* the pass under way may have guesses: what it takes is of interest */
 	struct llm_lookup lookup;
 	llm_token guess[LLM_LOOKUP_MAX];
+	bool has_choice; /* llm_decode_choose */
+	llm_token choice;
+	int choice_rc;
+	struct llm_err choice_err;
 };
 
 /*
@@ -51,6 +55,12 @@ int llm_decode_stretch(
  */
 int llm_decode_next(
     struct llm_row *rows, struct llm_decode *d, int max_rows, int beside, struct llm_err *err);
+
+/*
+ * llm_decode_choose - what llm_decode_take does first, and takes the time: of several sequences it may be done at
+ * once.  Optional; what it finds is told by the take that follows.
+ */
+void llm_decode_choose(struct llm_decode *d, float *logits);
 
 /*
  * llm_decode_take - choose and accept from logits f32 [1 + n_guess][n_vocab] of those rows, or of the last row of a prompt.

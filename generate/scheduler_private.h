@@ -42,18 +42,24 @@ struct llm_job {
 	/* Of the step under way. */
 	int n_row, n_logits;
 	bool has_stretch; /* its rows are of a prompt */
+	float *logits;
+	int failure;
+	struct llm_err why;
 };
 
 enum { LLM_RATE_EXACT = 16, LLM_RATE_SIZES = 28 };
 
-/* What passes are expected to take.  Zero-initialised knows nothing. */
+/*
+ * What passes are expected to take.  Zero-initialised knows nothing.  Rows of prompts are counted in units: a row at
+ * the beginning of a context whose logits are not wanted.
+ */
 struct llm_rate {
-	double row_s; /* of a prompt's row, beside those of answers */
+	double row_s; /* of a unit, beside rows of answers */
 	double token_s
 	    [1 +
-		LLM_RATE_SIZES]; /* of a pass of so many rows of answers; larger ones together */
-	double stretch;          /* rows that row_s was last seen with */
-	double head;             /* what a row's logits cost, in rows */
+		LLM_RATE_SIZES]; /* of a pass of so many rows of answers, larger ones together */
+	double stretch;          /* units that row_s was last seen with */
+	double head, depth;      /* units of a row's logits, of a position before it */
 };
 
 struct llm_scheduler {
@@ -124,6 +130,8 @@ void llm_room_make(struct llm_scheduler *s);
 void llm_rate_init(struct llm_rate *r, const struct llm_config *c);
 /* A pass with so many rows of answers and units of prompts took so long. */
 void llm_rate_learn(struct llm_rate *r, int n_decode, double units, double seconds);
+/* Units of a row of a prompt. */
+double llm_rate_row(const struct llm_rate *r, int pos, bool logits);
 /* Rows of answers that a step may have; units of prompts beside n_decode of them. */
 int llm_rate_tokens(const struct llm_rate *r, int most, double step_s);
 double llm_rate_units(const struct llm_rate *r, int n_decode, double step_s);

@@ -7,11 +7,12 @@
 #include "generate/scheduler_private.h"
 
 enum {
-	FIRST = 32, /* rows of prompt while nothing is known */
-	LEAST =
-	    16, /* rows that tell something: fewer are hidden behind the reading of weights */
-	ALWAYS = 8, /* rows of prompt that a step carries, however slow */
+	FIRST = 32, /* units of prompt while nothing is known */
+	LEAST = 8,  /* units that a step carries, however slow; fewer tell nothing */
 };
+
+/* Attention is arithmetic of floats: so much slower than that of weights, which is of 8 bits. */
+static const double attention = 3;
 
 /* Passes of answers are remembered by their rows, larger ones together. */
 static const short sizes[1 + LLM_RATE_SIZES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
@@ -67,10 +68,21 @@ llm_rate_learn(struct llm_rate *r, int n_decode, double units, double seconds)
 		learn(&r->token_s[size_of(n_decode)], seconds);
 	if (units < LEAST)
 		return;
+	/* A short one is hidden behind the reading of weights: it tells little of long ones. */
+	if (units < 0.25 * r->stretch) {
+		r->stretch *= 0.9;
+		return;
+	}
 	double more = seconds - base_s(r, n_decode), least = 0.25 * seconds;
 	/* Where what the answers took is thought too much of, it is not the prompt that was fast. */
 	learn(&r->row_s, (more > least ? more : least) / units);
 	r->stretch = units;
+}
+
+double
+llm_rate_row(const struct llm_rate *r, int pos, bool logits)
+{
+	return 1 + r->depth * pos + (logits ? r->head : 0);
 }
 
 int
@@ -90,7 +102,7 @@ llm_rate_units(const struct llm_rate *r, int n_decode, double step_s)
 		return FIRST;
 	double units = ((step_s > 2 * base ? step_s : 2 * base) - base) / r->row_s;
 	/* A row's price is known near where it was seen. */
-	return units < ALWAYS ? ALWAYS : units > most ? most : units;
+	return units < LEAST ? LEAST : units > most ? most : units;
 }
 
 void
@@ -99,5 +111,7 @@ llm_rate_init(struct llm_rate *r, const struct llm_config *c)
 	double n_embd = c->n_embd, d_head = c->d_head;
 	double body =
 	    c->n_layer * n_embd * (2 * d_head * (c->n_head + c->n_head_kv) + 3.0 * c->n_ff);
-	*r = (struct llm_rate){.head = n_embd * c->n_vocab / body};
+	double position = c->n_layer * 2 * d_head * c->n_head;
+	*r = (struct llm_rate){
+	    .head = n_embd * c->n_vocab / body, .depth = attention * position / body};
 }

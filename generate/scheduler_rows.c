@@ -108,7 +108,7 @@ stretch(const struct llm_scheduler *s, const struct llm_job *j, int from_logits,
 	int pos = j->decode.seq->n_pos, n = 0, n_logits = s->n_logits;
 	for (; pos + n < llm_job_goal(j) && s->n_rows + n < s->max_rows; n++) {
 		bool logits = pos + n >= from_logits;
-		double cost = logits ? 1 + s->rate.head : 1;
+		double cost = llm_rate_row(&s->rate, pos + n, logits);
 		if ((*units < cost && n > 0) || (logits && n_logits == s->max_logits))
 			break;
 		n_logits += logits;
@@ -208,27 +208,63 @@ stretch_take(struct llm_scheduler *s, struct llm_job *j, float *logits)
 		token_take(s, j, logits);
 }
 
-void
-llm_rows_take(struct llm_scheduler *s, int rc, const struct llm_err *why)
+/* Where a job's rows of logits are, and whether the pass failed it. */
+static void
+logits_find(struct llm_scheduler *s, int rc, const struct llm_err *why)
 {
 	float *logits = s->logits;
 	for (int i = 0; i < s->n_pick; i++) {
 		struct llm_job *j = s->pick[i];
-		struct llm_err err = {0};
-		float *own = logits;
-		int failed = rc < 0 && rc != LLM_ENOTFINITE ? rc : 0;
+		j->logits = logits;
 		logits += (size_t)j->n_logits * (size_t)j->decode.n_vocab;
-		if (failed < 0)
-			err = *why;
+		j->failure = rc < 0 && rc != LLM_ENOTFINITE ? rc : 0;
+		if (j->failure < 0)
+			j->why = *why;
 		else
-			failed = llm_pass_failure(s->pass, j->decode.seq, &err);
-		if (failed == LLM_ENOTFINITE && llm_decode_failed(&j->decode))
+			j->failure = llm_pass_failure(s->pass, j->decode.seq, &j->why);
+	}
+}
+
+/* The row that a token of the job's answer is chosen from; NULL: none is. */
+static float *
+row_to_choose(const struct llm_job *j)
+{
+	if (j->failure < 0 || j->decode.n_max == 0 || j->n_logits == 0)
+		return NULL;
+	if (!j->has_stretch)
+		return j->logits;
+	return j->decode.seq->n_pos < llm_job_goal(j)
+		   ? NULL
+		   : j->logits + (size_t)(j->n_logits - 1) * (size_t)j->decode.n_vocab;
+}
+
+static void
+choose_work(void *arg, int begin, int end, int thread)
+{
+	struct llm_scheduler *s = arg;
+	(void)thread;
+	for (int i = begin; i < end; i++) {
+		float *row = row_to_choose(s->pick[i]);
+		if (row != NULL)
+			llm_decode_choose(&s->pick[i]->decode, row);
+	}
+}
+
+void
+llm_rows_take(struct llm_scheduler *s, int rc, const struct llm_err *why)
+{
+	logits_find(s, rc, why);
+	if (s->n_pick > 1)
+		llm_pass_share(s->pass, choose_work, s, s->n_pick);
+	for (int i = 0; i < s->n_pick; i++) {
+		struct llm_job *j = s->pick[i];
+		if (j->failure == LLM_ENOTFINITE && llm_decode_failed(&j->decode))
 			continue;
-		if (failed < 0)
-			llm_job_end(s, j, failed, LLM_GENERATE_LIMIT, &err);
+		if (j->failure < 0)
+			llm_job_end(s, j, j->failure, LLM_GENERATE_LIMIT, &j->why);
 		else if (j->has_stretch)
-			stretch_take(s, j, own);
+			stretch_take(s, j, j->logits);
 		else
-			token_take(s, j, own);
+			token_take(s, j, j->logits);
 	}
 }

@@ -431,6 +431,13 @@ llm_forward_hidden(struct llm_pass *p, const struct llm_row *rows, int n_row, fl
 	return rc;
 }
 
+void
+llm_pass_share(struct llm_pass *p, void (*work)(void *arg, int begin, int end, int thread),
+    void *arg, int n)
+{
+	llm_pool_run(p->pool, work, arg, n, 1);
+}
+
 /* Making a pass. */
 
 /* freq[i] = theta^(-2i / d_head) / divisor, in double; the angle is pos times this. */

@@ -85,4 +85,11 @@ int llm_pass_failure(const struct llm_pass *p, const struct llm_seq *s, struct l
 int llm_forward_hidden(struct llm_pass *p, const struct llm_row *rows, int n_row, float *hidden,
     struct llm_err *err);
 
+/*
+ * llm_pass_share - units [0, n) of a caller's own work by the threads of the pass, between its calls: what is done
+ * with each row of logits.
+ */
+void llm_pass_share(struct llm_pass *p, void (*work)(void *arg, int begin, int end, int thread),
+    void *arg, int n);
+
 #endif

@@ -3,15 +3,21 @@
  *
  * Jobs in shared passes: answers of sixteen against one; what a step takes beyond its pass; how long an interactive
  * job waits for its first token, and for its eighth, while eight clients send prompts of 1,500 tokens.
- *	tests/bench/scheduler [MODEL.gguf [THREADS]]	without one, $LLM_TEST_MODEL
+ *	tests/bench/scheduler [MODEL.gguf [THREADS [PARTS]]]	without one, $LLM_TEST_MODEL
+ * PARTS are letters: a(nswers) s(tep) p(rompts) i(nteractive); all of them unless told.
  */
 #include "generate/scheduler.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-enum { SHORT = 32, LONG = 1500, CLIENTS = 8, ANSWER = 8, ASKS = 20, ROUNDS = 3, BARE = 60 };
+enum { SHORT = 32, LONG = 1500, CLIENTS = 8, ANSWER = 8, ASKS = 20, ROUNDS = 2, BARE = 30 };
+
+/* A figure takes no longer than that, if it can be helped. */
+static const double patience = 3;
 
 static struct llm_err err;
 static struct llm_model *model;
@@ -59,6 +65,9 @@ struct seen {
 };
 
 static int steps;
+static float temp;               /* of what is sampled */
+static struct llm_bias ends[64]; /* no answer ends of itself */
+static int n_end;
 
 static void
 on_part(void *context, const struct llm_answer_part *part)
@@ -88,7 +97,12 @@ static struct llm_job *
 add(struct llm_scheduler *sched, struct seen *s, int n_prompt, int n_max, int seed,
     enum llm_job_class class)
 {
-	static const struct llm_sampling sampling = LLM_SAMPLING_GREEDY;
+	struct llm_sampling sampling = {.temp = temp,
+	    .top_p = temp > 0 ? 0.95 : 1,
+	    .repeat_penalty = 1,
+	    .seed = 1,
+	    .bias = ends,
+	    .n_bias = n_end};
 	llm_token ids[LONG];
 	struct llm_job *job;
 	const struct llm_kernels *kernels;
@@ -139,8 +153,8 @@ answers(int n)
 	double spent = 0;
 	int tokens = 0;
 	for (int i = 0; i < n; i++)
-		add(s, &seen[i], SHORT, 48, i, LLM_JOB_PIPE);
-	while (step(s) > 0) {
+		add(s, &seen[i], SHORT, 200, i, LLM_JOB_PIPE);
+	while (spent < patience && step(s) > 0) {
 		struct llm_scheduler_step last = llm_scheduler_last(s);
 		if (last.n_prefill > 0 || last.n_decode < n)
 			continue;
@@ -279,7 +293,7 @@ main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : getenv("LLM_TEST_MODEL");
 	struct llm_pass_params pp = {.n_thread = argc > 2 ? atoi(argv[2]) : 0};
-	double one = 0, many = 0;
+	const char *parts = argc > 3 ? argv[3] : "aspi";
 	if (path == NULL || path[0] == '\0') {
 		puts("scheduler: skipped, no model");
 		return 0;
@@ -288,16 +302,29 @@ main(int argc, char **argv)
 	must(llm_model_open(&model, path, &err));
 	must(llm_tokenizer_open(&tokenizer, model->gguf, &err));
 	must(llm_pass_new(&pass, model, &pp, &err));
-	for (int i = 0; i < ROUNDS; i++) {
-		double rate = answers(1);
-		one = rate > one ? rate : one;
-		rate = answers(16);
-		many = rate > many ? rate : many;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (llm_token id = 0; id < model->config.n_vocab && n_end < 64; id++)
+		if (llm_tokenizer_is_end(tokenizer, id))
+			ends[n_end++] = (struct llm_bias){id, -INFINITY};
+	for (int sampled = 0; sampled < 2 && strchr(parts, 'a') != NULL; sampled++) {
+		double one = 0, many = 0;
+		temp = sampled ? 0.8f : 0;
+		for (int i = 0; i < ROUNDS; i++) {
+			double rate = answers(1);
+			one = rate > one ? rate : one;
+			rate = answers(16);
+			many = rate > many ? rate : many;
+		}
+		printf("%s answers\t1: %.1f tok/s\t16: %.1f tok/s\t%.2f times\n",
+		    sampled ? "sampled" : "greedy", one, many, many / one);
 	}
-	printf("answers\t1: %.0f tok/s\t16: %.0f tok/s\t%.2f times\n", one, many, many / one);
-	overhead();
-	prompts();
-	interactive(SHORT);
+	temp = 0;
+	if (strchr(parts, 's') != NULL)
+		overhead();
+	if (strchr(parts, 'p') != NULL)
+		prompts();
+	if (strchr(parts, 'i') != NULL)
+		interactive(SHORT);
 	llm_pass_free(pass);
 	llm_tokenizer_close(tokenizer);
 	llm_model_close(model);
