@@ -362,7 +362,8 @@ put_cpu(void)
 	char threads[16];
 	if (llm_kernels_get(&used, getenv("LLM_KERNELS"), &err) < 0)
 		tool_die(&err);
-	put_fact("machine", c.avx512    ? "AVX-512 VNNI"
+	put_fact("machine", c.amx       ? "AMX"
+			    : c.avx512  ? "AVX-512 VNNI"
 			    : c.avxvnni ? "AVX-VNNI"
 			    : c.avx2    ? "AVX2"
 			    : c.dotprod ? "NEON with SDOT"

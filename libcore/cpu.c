@@ -17,6 +17,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
 
 /* Which register states the system saves on a switch (XCR0). */
 static uint64_t
@@ -34,15 +35,24 @@ has(uint64_t bits, uint64_t mask)
 	return (bits & mask) == mask;
 }
 
+/* The tiles of AMX are eight KB that a system saves only for processes that asked. */
+static bool
+tiles_allowed(void)
+{
+	enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+	return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
+}
+
 struct llm_cpu
 llm_cpu_detect(void)
 {
-	const uint64_t ymm = 0x6, zmm = 0xe6;                             /* of XCR0 */
+	const uint64_t ymm = 0x6, zmm = 0xe6, tiles = 0x60000;            /* of XCR0 */
 	const uint32_t fma = 1u << 12, xsave = 1u << 27, f16c = 1u << 29; /* leaf 1, ecx */
 	const uint32_t avx2 = 1u << 5;                                    /* leaf 7, ebx */
 	const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
-	const uint32_t avx512vnni = 1u << 11; /* leaf 7, ecx */
-	const uint32_t avxvnni = 1u << 4;     /* leaf 7.1, eax */
+	const uint32_t avx512vnni = 1u << 11;     /* leaf 7, ecx */
+	const uint32_t amx = 1u << 24 | 1u << 25; /* leaf 7, edx: TILE, INT8 */
+	const uint32_t avxvnni = 1u << 4;         /* leaf 7.1, eax */
 	struct llm_cpu cpu = {0};
 	uint32_t a, b, c, d;
 
@@ -53,6 +63,7 @@ llm_cpu_detect(void)
 		return cpu;
 	cpu.avx2 = true;
 	cpu.avx512 = has(states, zmm) && has(b, f_dq_bw_vl) && has(c, avx512vnni);
+	cpu.amx = cpu.avx512 && has(states, tiles) && has(d, amx) && tiles_allowed();
 	if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
 		cpu.avxvnni = has(a, avxvnni);
 	return cpu;

@@ -13,11 +13,12 @@ struct llm_cpu {
 	bool avx2;    /* AVX2, FMA, F16C */
 	bool avxvnni; /* the same, and VPDPBUSD on 256 bits without AVX-512 */
 	bool avx512;  /* all of avx2, and AVX-512 F BW VL DQ VNNI */
+	bool amx;     /* all of avx512, AMX-TILE and AMX-INT8; this process may use tiles */
 	bool neon;    /* 64-bit ARM, which always has it */
 	bool dotprod; /* the same, and SDOT */
 };
 
-/* llm_cpu_detect - ask the processor.  Cannot fail: what is not known is false. */
+/* llm_cpu_detect - ask the processor, and the system for tiles.  Cannot fail: what is not known is false. */
 struct llm_cpu llm_cpu_detect(void);
 
 /*

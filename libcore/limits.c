@@ -75,6 +75,12 @@ has_avx512(const struct llm_cpu *cpu)
 	return cpu->avx512;
 }
 
+static bool
+has_amx(const struct llm_cpu *cpu)
+{
+	return cpu->amx;
+}
+
 /* STEP bytes by loads of 16, 32 or 64, four of them i bytes on. */
 #define LOAD4(op, r, size, i)                                                             \
 	op " " #i "(%0), %%" r "0\n\t" op " " #i "+" #size "(%0), %%" r "1\n\t" op " " #i \
@@ -146,6 +152,29 @@ static const struct loop loops[] = {
     {"zmm, prefetch 8 KB", read_zmm_8k, has_avx512},
 };
 
+/* Four tiles of sums, as many turns as there are CHAINS. */
+#define TILES                                                                  \
+	"tdpbssd %%tmm6, %%tmm4, %%tmm0\n\ttdpbssd %%tmm7, %%tmm4, %%tmm1\n\t" \
+	"tdpbssd %%tmm6, %%tmm5, %%tmm2\n\ttdpbssd %%tmm7, %%tmm5, %%tmm3\n\t"
+static void
+tdpbssd_tiles(long n)
+{
+	struct {
+		uint8_t palette, start, zero[14];
+		uint16_t bytes[16];
+		uint8_t rows[16];
+	} c = {.palette = 1};
+	for (int i = 0; i < 8; i++) {
+		c.bytes[i] = 64;
+		c.rows[i] = 16;
+	}
+	__asm__ volatile("ldtilecfg %1\n1:\n\t" TILES TILES TILES
+			 "dec %0\n\tjnz 1b\n\ttilerelease"
+			 : "+r"(n)
+			 : "m"(c)
+			 : "cc");
+}
+
 #define CHAIN(op, r, i) op " %%" r "14, %%" r "15, %%" r #i "\n\t"
 #define ALL_CHAINS(op, r) \
 	CHAIN(op, r, 0)   \
@@ -197,6 +226,7 @@ static const struct peaks peaks[] = {
     {"avx2", has_avx2, {maddubs_ymm, 64 * CHAINS}, {fma_ymm, 16 * CHAINS}},
     {"avxvnni", has_avxvnni, {dpbusd_ymm, 64 * CHAINS}, {fma_ymm, 16 * CHAINS}},
     {"avx512", has_avx512, {dpbusd_zmm, 128 * CHAINS}, {fma_zmm, 32 * CHAINS}},
+    {"amx", has_amx, {tdpbssd_tiles, 2 * 16 * 16 * 64 * CHAINS}, {fma_zmm, 32 * CHAINS}},
 };
 
 #else

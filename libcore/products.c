@@ -69,24 +69,6 @@ llm_input_fill(struct llm_pass *p, struct llm_input *in, int t0, int t1)
 	}
 }
 
-/* Tokens [t0, t1) of a. */
-static struct llm_act
-act_part(const struct llm_act *a, int t0, int t1)
-{
-	struct llm_act part = *a;
-	size_t t = (size_t)t0;
-	part.n_tok = t1 - t0;
-	part.x += t * a->x_stride;
-	if (a->kind == LLM_ACT_F32)
-		return part;
-	part.q += t * a->q_stride;
-	part.d += t * a->d_stride;
-	part.s += t * a->d_stride;
-	part.bsum += t * a->b_stride;
-	part.nsum += t * a->b_stride * 2;
-	return part;
-}
-
 /* Units [begin, end) of all rows, tokens [t0, t1). */
 static void
 products_part(const struct llm_products *a, int begin, int end, int t0, int t1, void *scratch)
@@ -97,7 +79,7 @@ products_part(const struct llm_products *a, int begin, int end, int t0, int t1, 
 		if (b >= e)
 			continue;
 		struct llm_product part = a->product[i];
-		struct llm_act x = act_part(part.x, t0, t1);
+		struct llm_act x = llm_act_part(part.x, t0, t1);
 		int row1 = (e - a->unit0[i]) * UNIT;
 		part.x = &x;
 		part.y += (size_t)t0 * part.y_stride;

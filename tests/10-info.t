@@ -108,7 +108,7 @@ else
 fi
 
 exits 'the processor is described' 0 env -u LLM_KERNELS llm-info --cpu
-like 'by its kind' "$(cat out)" "^machine${tab}(plain|AVX2|AVX-VNNI|AVX-512 VNNI|NEON|NEON with SDOT)\$"
+like 'by its kind' "$(cat out)" "^machine${tab}(plain|AVX2|AVX-VNNI|AVX-512 VNNI|AMX|NEON|NEON with SDOT)\$"
 like 'and the kernels that it has' "$(cat out)" "^kernels${tab}generic\$"
 like 'a set of kernels may be asked for' "$(LLM_KERNELS=generic llm-info --cpu)" "^used${tab}generic\$"
 LLM_KERNELS=quantum

@@ -62,7 +62,7 @@ for n in 1 2 3 7; do
 	same "threads do not change a byte: $n" "$T/out" "$T/plain"
 done
 generate -n 40 --temp 1.2 --top-p 0.95 --seed 5 <"$T/in" >"$T/drawn"
-for set in generic avx2 avxvnni avx512 neon; do
+for set in generic avx2 avxvnni avx512 amx neon; do
 	LLM_KERNELS=$set generate -n 40 --temp 1.2 --top-p 0.95 --seed 5 <"$T/in" >"$T/out" 2>"$T/err"
 	case $? in
 	0) same "kernels do not change a draw: $set" "$T/out" "$T/drawn" ;;

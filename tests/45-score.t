@@ -88,7 +88,7 @@ for threads in 1 3; do
 	score -t "$threads" "$T/text" >"$T/out"
 	same "threads do not change a number: $threads" "$T/out" "$T/lines"
 done
-for set in generic avx2 avxvnni avx512 neon; do
+for set in generic avx2 avxvnni avx512 amx neon; do
 	LLM_KERNELS=$set score "$T/text" >"$T/out" 2>"$T/err"
 	case $? in
 	0) same "kernels do not change a number: $set" "$T/out" "$T/lines" ;;

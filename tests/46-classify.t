@@ -57,7 +57,7 @@ for args in '--batch 1' '--batch 64' '-t 1' '-t 3' '--batch 7 -t 2'; do
 	classify -j -l red,green,re,blue $args "$T/lines" >"$T/out"
 	same "the bytes are the same with $args" "$T/out" "$T/want"
 done
-for set in generic avx2 avxvnni avx512 neon; do
+for set in generic avx2 avxvnni avx512 amx neon; do
 	LLM_KERNELS=$set classify -j -l red,green,re,blue "$T/lines" >"$T/out" 2>"$T/err"
 	case $? in
 	0) same "kernels do not change a byte: $set" "$T/out" "$T/want" ;;

@@ -48,7 +48,7 @@ exits 'keys and values of 8 bits' 0 bench --kv q8_0 -n 2 -d 0,600
 columns 'are copied as they are' 'decode 2 0 1;decode 2 600 1;'
 exits 'and of 32' 0 bench --precise -n 2 -d 0,600
 columns 'too' 'decode 2 0 1;decode 2 600 1;'
-for set in generic avx2 avxvnni avx512 neon; do
+for set in generic avx2 avxvnni avx512 amx neon; do
 	LLM_KERNELS=$set bench -p 4 -t 1 >"$T/out" 2>"$T/err"
 	case $? in
 	0) columns "kernels: $set" 'prefill 4 0 1;' ;;

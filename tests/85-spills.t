@@ -81,6 +81,7 @@ few() {
 	fi
 }
 
+few amx/product_panel 30 8
 few avx512/product_panel 6 16
 # One token waits for memory, and its two registers of rows may leave some on the stack.
 few avx512/product_few 26 24

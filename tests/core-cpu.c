@@ -115,6 +115,7 @@ test_kernels(void)
 	    "an unknown name is refused in one line with those there are: %s", err.msg);
 	struct llm_cpu cpu = llm_cpu_detect();
 	tap_ok(!cpu.avx512 || cpu.avx2, "AVX-512 never comes without AVX2");
+	tap_ok(!cpu.amx || cpu.avx512, "tiles never come without AVX-512");
 }
 
 int

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROW = 80, GUARD = 16 };
+enum { MAX_ROW = 80, MANY_ROWS = 8 * 32 + 45, GUARD = 16 };
 
 /* One random product with everything it points to. */
 struct problem {
@@ -185,6 +185,8 @@ same_activations(const struct problem *m, const struct problem *g)
 		same &= memcmp(a->bsum + s, b->bsum + s, n_sub * sizeof(int16_t)) == 0;
 		same &=
 		    memcmp(a->nsum + 2 * s, b->nsum + 2 * s, 2 * n_sub * sizeof(int16_t)) == 0;
+		same &= a->kind != LLM_ACT_Q256 || memcmp(a->pair + s / 2, b->pair + s / 2,
+						       n_sub / 2 * sizeof(int16_t)) == 0;
 	}
 	return same;
 }
@@ -238,6 +240,9 @@ test_set(const struct llm_kernels *k, enum llm_dtype type, bool precise, uint64_
 			if (tap_quick() && (c + i) % 3 != 0)
 				continue;
 			int n_row = 1 + (int)(test_random(state) % MAX_ROW);
+			/* More panels than wait for each other's chunk of columns. */
+			if (n_tok[i] == 64 && c == 11 && !precise && !tap_quick())
+				n_row = MANY_ROWS;
 			struct llm_product shape = {
 			    .type = type, .n_row = n_row, .n_col = columns(info, c)};
 			wrong += compare(k->product, &shape, n_tok[i],

@@ -38,6 +38,13 @@ static const struct llm_kernels avx512 = {
     .vector = &llm_vector_avx512,
     .attention = &llm_attention_avx512,
 };
+
+static const struct llm_kernels amx = {
+    .name = "amx",
+    .product = &llm_product_amx,
+    .vector = &llm_vector_avx512,
+    .attention = &llm_attention_avx512,
+};
 #elif defined(__aarch64__)
 static const struct llm_kernels neon = {
     .name = "neon",
@@ -61,6 +68,7 @@ static const struct llm_kernels *const built[] = {
     &avx2,
     &avxvnni,
     &avx512,
+    &amx,
 #elif defined(__aarch64__)
     &neon,
     &dotprod,
@@ -78,6 +86,8 @@ runs_here(const struct llm_kernels *k, const struct llm_cpu *cpu)
 		return cpu->avxvnni;
 	if (strcmp(k->name, "avx512") == 0)
 		return cpu->avx512;
+	if (strcmp(k->name, "amx") == 0)
+		return cpu->amx;
 	if (strcmp(k->name, "neon") == 0)
 		return cpu->neon;
 	if (strcmp(k->name, "dotprod") == 0)

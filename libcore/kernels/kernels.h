@@ -14,7 +14,7 @@
 #include "libcore/kernels/vector.h"
 
 struct llm_kernels {
-	/* "generic"; x86: "avx2", "avxvnni", "avx512"; ARM: "neon", "dotprod" */
+	/* "generic"; x86: "avx2", "avxvnni", "avx512", "amx"; ARM: "neon", "dotprod" */
 	const char *name;
 	const struct llm_product_kernels *product;
 	const struct llm_vector_kernels *vector;

@@ -8,9 +8,9 @@
 
 #include <assert.h>
 
-/* Byte counts of the five parts, in the order in which they lie. */
+/* Byte counts of the six parts, in the order in which they lie. */
 struct act_shape {
-	size_t q, d, s, bsum, nsum;
+	size_t q, d, s, bsum, nsum, pair;
 };
 
 static size_t
@@ -37,6 +37,7 @@ act_shape(struct llm_act *a)
 	    .s = q32 ? n_tok * a->d_stride * sizeof(float) : 0,
 	    .bsum = n_tok * a->b_stride * sizeof(int16_t),
 	    .nsum = n_tok * a->b_stride * 2 * sizeof(int16_t),
+	    .pair = q32 ? 0 : n_tok * a->b_stride / 2 * sizeof(int16_t),
 	};
 }
 
@@ -47,7 +48,7 @@ llm_act_bytes(enum llm_act_kind kind, int n_col, int n_tok)
 		return 0;
 	struct llm_act a = {.kind = kind, .n_col = n_col, .n_tok = n_tok};
 	struct act_shape n = act_shape(&a);
-	return n.q + n.d + n.s + n.bsum + n.nsum;
+	return n.q + n.d + n.s + n.bsum + n.nsum + n.pair;
 }
 
 void
@@ -70,5 +71,24 @@ llm_act_init(struct llm_act *a, void *mem, enum llm_act_kind kind, int n_col, in
 	a->d = (float *)(p += n.q);
 	a->s = (float *)(p += n.d);
 	a->bsum = (int16_t *)(p += n.s);
-	a->nsum = (int16_t *)(p + n.bsum);
+	a->nsum = (int16_t *)(p += n.bsum);
+	a->pair = (int16_t *)(p + n.nsum);
+}
+
+struct llm_act
+llm_act_part(const struct llm_act *a, int t0, int t1)
+{
+	struct llm_act part = *a;
+	size_t t = (size_t)t0;
+	part.n_tok = t1 - t0;
+	part.x += t * a->x_stride;
+	if (a->kind == LLM_ACT_F32)
+		return part;
+	part.q += t * a->q_stride;
+	part.d += t * a->d_stride;
+	part.s += t * a->d_stride;
+	part.bsum += t * a->b_stride;
+	part.nsum += t * a->b_stride * 2;
+	part.pair += t * a->b_stride / 2;
+	return part;
 }

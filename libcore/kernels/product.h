@@ -31,8 +31,9 @@ struct llm_act {
 	int16_t *bsum; /* [n_tok][b_stride] exact sum of q over each sub */
 	int16_t *
 	    nsum; /* [n_tok][b_stride][2] minus the sums over columns 0, 1 and 2, 3 mod 4 of it */
-	int n_block;               /* n_col / 32 or / 256 */
-	int n_sub;                 /* n_col / 32 or / 16 */
+	int16_t *pair; /* [n_tok][b_stride / 2] of kind Q256: sums over 32, two of bsum */
+	int n_block;   /* n_col / 32 or / 256 */
+	int n_sub;     /* n_col / 32 or / 16 */
 	size_t d_stride, b_stride; /* n_block, n_sub rounded up: vectors may read the padding */
 };
 
@@ -41,6 +42,8 @@ size_t llm_act_bytes(enum llm_act_kind kind, int n_col, int n_tok);
 /* Lays a out in mem (64-byte aligned, llm_act_bytes long).  x [n_tok] vectors x_stride floats apart. */
 void llm_act_init(struct llm_act *a, void *mem, enum llm_act_kind kind, int n_col, int n_tok,
     const float *x, size_t x_stride);
+/* Tokens [t0, t1) of a, where they are. */
+struct llm_act llm_act_part(const struct llm_act *a, int t0, int t1);
 
 /*
  * One product.  y[t * y_stride + r] = dot(w row r, activation t) for rows [row0, row1).
@@ -64,12 +67,13 @@ struct llm_product_kernels {
 	void (*run)(const struct llm_product *p, int row0, int row1, void *scratch);
 };
 
-enum { LLM_PRODUCT_SCRATCH = 512 * 1024 };
+enum { LLM_PRODUCT_SCRATCH = 768 * 1024 };
 
 extern const struct llm_product_kernels llm_product_generic;
 extern const struct llm_product_kernels llm_product_avx2;
 extern const struct llm_product_kernels llm_product_avxvnni;
 extern const struct llm_product_kernels llm_product_avx512;
+extern const struct llm_product_kernels llm_product_amx;
 extern const struct llm_product_kernels llm_product_neon;
 extern const struct llm_product_kernels llm_product_dotprod;
 

@@ -79,6 +79,9 @@ quantize(struct llm_act *a, int t0, int t1)
 			nsum[2 * j + 1] = (int16_t)-sum[1];
 			bsum[j] = (int16_t)(sum[0] + sum[1]);
 		}
+		for (int j = 0; a->kind == LLM_ACT_Q256 && j < a->n_sub / 2; j++)
+			a->pair[(size_t)t * a->b_stride / 2 + (size_t)j] =
+			    (int16_t)(bsum[2 * j] + bsum[2 * j + 1]);
 		if (a->kind == LLM_ACT_Q32)
 			for (int b = 0; b < a->n_block; b++)
 				a->s[(size_t)t * a->d_stride + b] = d[b] * (float)bsum[b];

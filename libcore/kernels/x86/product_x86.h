@@ -25,6 +25,7 @@ void llm_product_few_avx512(const struct llm_product *p, int row0, int row1, voi
 void llm_product_panel_avx2(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_panel_avxvnni(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_panel_avx512(const struct llm_product *p, int row0, int row1, void *scratch);
+void llm_product_panel_amx(const struct llm_product *p, int row0, int row1, void *scratch);
 /* Activations in f32, any weights. */
 void llm_product_float_avx2(const struct llm_product *p, int row0, int row1, void *scratch);
 void llm_product_float_avx512(const struct llm_product *p, int row0, int row1, void *scratch);

@@ -55,6 +55,7 @@ quantize_block(struct llm_act *a, int t, int b, const int n)
 	float *d = a->d + (size_t)t * a->d_stride + b;
 	int16_t *bsum = a->bsum + (size_t)t * a->b_stride;
 	int16_t *nsum = a->nsum + (size_t)t * a->b_stride * 2;
+	int16_t *pair = a->pair + (size_t)t * a->b_stride / 2; /* of 256 */
 	uint32_t bits = max_abs_bits(x, n);
 	float amax, id = 0;
 	memcpy(&amax, &bits, 4);
@@ -74,8 +75,10 @@ quantize_block(struct llm_act *a, int t, int b, const int n)
 			int total = store_sums(nsum, bsum, b, vpadalq_s8(pairs, v1));
 			a->s[(size_t)t * a->d_stride + (size_t)b] = *d * (float)total;
 		} else {
-			store_sums(nsum, bsum, (b * n + i) / 16, pairs);
-			store_sums(nsum, bsum, (b * n + i) / 16 + 1, vpaddlq_s8(v1));
+			int j = (b * n + i) / 16;
+			int total = store_sums(nsum, bsum, j, pairs);
+			total += store_sums(nsum, bsum, j + 1, vpaddlq_s8(v1));
+			pair[j / 2] = (int16_t)total;
 		}
 	}
 	return true;

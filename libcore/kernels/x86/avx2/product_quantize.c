@@ -67,6 +67,7 @@ quantize_block(struct llm_act *a, int t, int b, const int n)
 	float *d = a->d + (size_t)t * a->d_stride + b;
 	int16_t *bsum = a->bsum + (size_t)t * a->b_stride;
 	int16_t *nsum = a->nsum + (size_t)t * a->b_stride * 2;
+	int16_t *pair = a->pair + (size_t)t * a->b_stride / 2; /* of 256 */
 	uint32_t bits = max_abs_bits(x, n);
 	float amax, id = 0;
 	memcpy(&amax, &bits, 4);
@@ -86,8 +87,9 @@ quantize_block(struct llm_act *a, int t, int b, const int n)
 			int total = store_sums(nsum, bsum, b, _mm_add_epi16(low, high));
 			a->s[(size_t)t * a->d_stride + b] = *d * (float)total;
 		} else {
-			store_sums(nsum, bsum, (b * n + i) / 16, low);
-			store_sums(nsum, bsum, (b * n + i) / 16 + 1, high);
+			int j = (b * n + i) / 16, total = store_sums(nsum, bsum, j, low);
+			total += store_sums(nsum, bsum, j + 1, high);
+			pair[j / 2] = (int16_t)total;
 		}
 	}
 	return true;
