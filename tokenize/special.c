@@ -6,6 +6,7 @@
 #include "tokenize/special.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool
 is_in(const struct llm_special *s, llm_token id)
@@ -23,6 +24,20 @@ has_space(const char *s, size_t n)
 	return false;
 }
 
+/* The first id from here on that is no plain token: of a large vocabulary nearly all are plain. */
+static llm_token
+skip_normal(const struct llm_vocab *v, llm_token id)
+{
+	static const uint8_t normal[8] = {LLM_VOCAB_NORMAL, LLM_VOCAB_NORMAL, LLM_VOCAB_NORMAL,
+	    LLM_VOCAB_NORMAL, LLM_VOCAB_NORMAL, LLM_VOCAB_NORMAL, LLM_VOCAB_NORMAL,
+	    LLM_VOCAB_NORMAL};
+	while (v->n - id >= 8 && memcmp(v->type + id, normal, 8) == 0)
+		id += 8;
+	while (id < v->n && v->type[id] == LLM_VOCAB_NORMAL)
+		id++;
+	return id;
+}
+
 int
 llm_special_new(
     struct llm_special *s, const struct llm_vocab *v, bool control, struct llm_err *err)
@@ -30,7 +45,7 @@ llm_special_new(
 	*s = (struct llm_special){.vocab = v, .control = control};
 	bool *seen = NULL;
 	uint32_t longest = 0;
-	for (llm_token id = 0; id < v->n; id++) {
+	for (llm_token id = skip_normal(v, 0); id < v->n; id = skip_normal(v, id + 1)) {
 		uint32_t len = v->off[id + 1] - v->off[id];
 		if (len == 0 || !is_in(s, id))
 			continue;
