@@ -29,9 +29,13 @@ struct convert_tensor {
 
 /* The JSON file NAME of the directory, or NULL where there is none and need is not set; else dies. */
 struct llm_json *convert_json(const struct convert *c, const char *name, bool need);
+/* An array that may be there. */
+struct llm_json *convert_array(const struct convert *c, const char *name);
 /* A whole number of an object, within [min, max]; dies where it is missing or another. */
 int convert_int(
     const struct convert *c, const struct llm_json *object, const char *name, int min, int max);
+/* Dies where a string of config.json is another than this, naming both. */
+void convert_need(const struct convert *c, const char *name, const char *value);
 /* Whether a member is this string. */
 bool convert_is(const struct llm_json *object, const char *name, const char *value);
 /* Dies with 65: "DIR/NAME: ..." */

@@ -175,6 +175,34 @@ pooling_add(struct convert *c)
 	llm_json_free(pooling);
 }
 
+/* The steps of the model: one that is not computed, such as a layer behind the pooling, would be missed. */
+static void
+modules_check(struct convert *c)
+{
+	static const char name[] = "modules.json";
+	static const char *const known[] = {"Transformer", "Pooling", "Normalize"};
+	struct llm_json *modules = convert_array(c, name);
+	for (size_t i = 0; i < llm_json_n(modules); i++) {
+		const struct llm_json *m = llm_json_at(modules, i);
+		const char *type, *dot;
+		char quoted[100];
+		bool good = false;
+		size_t n;
+		if (!llm_json_str(&type, &n, llm_json_member(m, "type")))
+			convert_refuse(c, name, "module %zu has no type", i);
+		dot = strrchr(type, '.');
+		for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+			good = good || strcmp(dot != NULL ? dot + 1 : type, known[k]) == 0;
+		if (!good)
+			convert_refuse(c, name, "module %s is not computed",
+			    llm_err_quote(quoted, sizeof quoted, type, n));
+		if (dot != NULL && strcmp(dot, ".Pooling") == 0 &&
+		    !convert_is(m, "path", "1_Pooling"))
+			convert_refuse(c, name, "the path of the pooling is not 1_Pooling");
+	}
+	llm_json_free(modules);
+}
+
 /* The most tokens that the model was made for, where that is less than its positions. */
 static void
 longest_add(struct convert *c, int n_position)
@@ -216,9 +244,7 @@ convert_bert(struct convert *c)
 	struct llm_gguf_writer *w = &c->writer;
 	const struct llm_json *config = c->config;
 	double eps;
-	if (!convert_is(config, "hidden_act", "gelu"))
-		convert_refuse(
-		    c, config_name, "hidden_act is not gelu, which alone is computed");
+	convert_need(c, "hidden_act", "gelu");
 	if (llm_json_member(config, "position_embedding_type") != NULL &&
 	    !convert_is(config, "position_embedding_type", "absolute"))
 		convert_refuse(c, config_name, "position_embedding_type is not absolute");
@@ -241,6 +267,7 @@ convert_bert(struct convert *c)
 	    (uint32_t)convert_int(c, config, "num_attention_heads", 1, 1024));
 	llm_gguf_writer_f32(w, "bert.attention.layer_norm_epsilon", (float)eps);
 	llm_gguf_writer_bool(w, "bert.attention.causal", false);
+	modules_check(c);
 	pooling_add(c);
 	longest_add(c, n_position);
 	llm_gguf_writer_u32(w, "tokenizer.ggml.token_type_count",

@@ -135,8 +135,9 @@ path_of(const struct convert *c, const char *name)
 	return path;
 }
 
-struct llm_json *
-convert_json(const struct convert *c, const char *name, bool need)
+/* What a file of the directory holds, or NULL where it is not there and not needed. */
+static struct llm_json *
+json_read(const struct convert *c, const char *name, bool need)
 {
 	struct stat info;
 	struct llm_err err;
@@ -149,11 +150,27 @@ convert_json(const struct convert *c, const char *name, bool need)
 			convert_refuse(c, name, "%zu bytes, expected at most %d", n, MAX_JSON);
 		if (llm_json_parse(&j, text, n, &err) < 0)
 			convert_refuse(c, name, "%.150s", err.msg);
-		if (!llm_json_is_object(j))
-			convert_refuse(c, name, "no JSON object");
 		free(text);
 	}
 	free(path);
+	return j;
+}
+
+struct llm_json *
+convert_json(const struct convert *c, const char *name, bool need)
+{
+	struct llm_json *j = json_read(c, name, need);
+	if (j != NULL && !llm_json_is_object(j))
+		convert_refuse(c, name, "no JSON object");
+	return j;
+}
+
+struct llm_json *
+convert_array(const struct convert *c, const char *name)
+{
+	struct llm_json *j = json_read(c, name, false);
+	if (j != NULL && !llm_json_is_array(j))
+		convert_refuse(c, name, "no JSON array");
 	return j;
 }
 
@@ -168,6 +185,19 @@ convert_int(
 		convert_refuse(c, "config.json", "%s is %lld, expected %d to %d", name,
 		    (long long)v, min, max);
 	return (int)v;
+}
+
+void
+convert_need(const struct convert *c, const char *name, const char *value)
+{
+	const char *s;
+	char quoted[60];
+	size_t n;
+	if (!llm_json_str(&s, &n, llm_json_member(c->config, name)))
+		convert_refuse(c, "config.json", "%s is no string", name);
+	if (strcmp(s, value) != 0)
+		convert_refuse(c, "config.json", "%s is '%s'; what is computed is '%s'", name,
+		    llm_err_quote(quoted, sizeof quoted, s, n), value);
 }
 
 bool
@@ -247,9 +277,7 @@ main(int argc, char **argv)
 	struct convert c = {.dir = argv[at], .type = opt.type};
 	watch();
 	c.config = convert_json(&c, "config.json", true);
-	if (!convert_is(c.config, "model_type", "bert"))
-		convert_refuse(
-		    &c, "config.json", "model_type is not bert, which alone is known");
+	convert_need(&c, "model_type", "bert");
 	if (llm_safetensors_open(&c.tensors, c.dir, &err) < 0)
 		tool_die(&err);
 	source = c.tensors;

@@ -12,6 +12,23 @@ for dir in good shards; do
 	exits "one that is not spoilt is converted ($dir)" 0 llm-convert "$T/made/$dir" "$T/$dir.gguf"
 done
 same 'from shards the same file is made as from one' "$T/good.gguf" "$T/shards.gguf"
+
+# The kin of the model: another prefix, buffers and heads beside, halves, the first token's vector.
+embed() {
+	llm-embed -m "$T/$1.gguf" "$T/lines"
+}
+printf 'the disk\nfull a b.\n\n' >"$T/lines"
+for dir in good bge e5 gte; do
+	exits "in the way of $dir" 0 llm-convert --type f32 "$T/made/$dir" "$T/$dir.gguf"
+	embed "$dir" >"$T/$dir.tsv"
+done
+same 'names with a prefix, and heads that are not used, change nothing' "$T/good.tsv" "$T/e5.tsv"
+isnt 'pooling by the first token is something else' "$(cat "$T/bge.tsv")" "$(cat "$T/good.tsv")"
+llm-embed --pooling first -m "$T/good.gguf" "$T/lines" >"$T/first.tsv"
+same 'and what the file said' "$T/first.tsv" "$T/bge.tsv"
+is 'of halves it is nearly the same' "$(paste "$T/good.tsv" "$T/gte.tsv" |
+	awk '{ s = 0; for (i = 1; i <= 32; i++) s += $i * $(i + 32); if (s < 0.9999) print s }')" ''
+
 set -- "$T"/made/broken/*
 ok 'there are at least 30 ways to spoil one' test "$#" -ge 30
 
@@ -23,8 +40,8 @@ nok 'of none a file is left' test -e "$T/out.gguf"
 # What config.json and tokenizer.json say is not believed either.
 spoil() {
 	rm -rf "$T/spoilt"
-	cp -r "$T/made/good" "$T/spoilt"
-	sed "s|$2|$3|" "$T/made/good/$1" >"$T/spoilt/$1"
+	cp -r "$T/made/bge" "$T/spoilt"
+	sed "s|$2|$3|" "$T/made/bge/$1" >"$T/spoilt/$1"
 }
 while read -r file from to why; do
 	spoil "$file" "$from" "$to"
@@ -48,8 +65,14 @@ tokenizer.json word":100 word":50 100
 tokenizer.json disk":8 disk":9 own
 tokenizer.json disk":8 disk":-8 own
 tokenizer.json "[[]CLS]":2 "[CLX]":2 CLS
-1_Pooling/config.json tokens":true tokens":false pooling
-1_Pooling/config.json mean_tokens mean_sqrt_len_tokens sqrt
+1_Pooling/config.json token":true token":false pooling
+1_Pooling/config.json cls_token mean_sqrt_len_tokens sqrt
+modules.json models[.]Normalize models.Dense models.Dense
+modules.json path":"1_Pooling path":"2_Pooling 1_Pooling
+modules.json ^[[] { JSON
+config.json "bert" "mpnet" mpnet
+config.json "bert" "xlm-roberta" xlm-roberta
+config.json "gelu" "gelu_new" hidden_act
 END
 spoil config.json x x
 rm "$T/spoilt/tokenizer.json"

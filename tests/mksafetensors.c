@@ -2,8 +2,10 @@
  * SPDX-License-Identifier: ISC
  *
  * mksafetensors OUT: a small sentence encoder as such are published, in OUT/good, the same in two shards in
- * OUT/shards, and spoilt ones, each in a directory of its own under OUT/broken, whose name says how.
+ * OUT/shards, in the ways of its kin in OUT/bge, OUT/e5 and OUT/gte, and spoilt ones, each in a directory of
+ * its own under OUT/broken, whose name says how.
  */
+#include "libcore/dtype.h"
 #include "tests/mkmodel_file.h"
 
 #include <errno.h>
@@ -94,6 +96,39 @@ dir_make(const char *dir)
 	file_put(dir, "1_Pooling/config.json", pooling, sizeof pooling - 1);
 }
 
+/* How publishers differ. */
+static struct {
+	const char *prefix; /* before each name */
+	bool half;          /* F16 instead of F32 */
+	bool extras;        /* a buffer of positions and a head, which no vector comes of */
+} style = {.prefix = ""};
+
+/* A value of a tensor; returns its bytes. */
+static size_t
+value_put(unsigned char *data, float x)
+{
+	uint16_t half = llm_f32_to_f16(x);
+	if (style.half)
+		memcpy(data, &half, 2);
+	else
+		memcpy(data, &x, 4);
+	return style.half ? 2 : 4;
+}
+
+/* The tensors beside, behind the others. */
+static size_t
+extras_put(char *header, unsigned char *data, size_t at)
+{
+	memset(data + at, 0, 8 * POSITIONS + 4 * EMBD * EMBD);
+	sprintf(header,
+	    ",\"%sembeddings.position_ids\":{\"dtype\":\"I64\",\"shape\":[1,%d],"
+	    "\"data_offsets\":[%zu,%zu]},\"%spooler.dense.weight\":{\"dtype\":\"F32\","
+	    "\"shape\":[%d,%d],\"data_offsets\":[%zu,%zu]}",
+	    style.prefix, POSITIONS, at, at + 8 * POSITIONS, style.prefix, EMBD, EMBD,
+	    at + 8 * POSITIONS, at + 8 * POSITIONS + 4 * EMBD * EMBD);
+	return at + 8 * POSITIONS + 4 * EMBD * EMBD;
+}
+
 /* A file of tensors [first, last): its header in text, its data after it; returns the bytes of data. */
 static size_t
 tensors_make(char *header, unsigned char *data, int first, int last)
@@ -108,14 +143,17 @@ tensors_make(char *header, unsigned char *data, int first, int last)
 		    tensors[i].n_row > 0 ? tensors[i].n_row : tensors[i].n_col,
 		    tensors[i].n_col);
 		used += (size_t)sprintf(header + used,
-		    ",\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
-		    tensors[i].name, shape, at, at + 4 * (size_t)n);
+		    ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
+		    style.prefix, tensors[i].name, style.half ? "F16" : "F32", shape, at,
+		    at + (style.half ? 2 : 4) * (size_t)n);
 		mkfile_random_seed(&r, 5, tensors[i].name);
-		for (int k = 0; k < n; k++, at += 4) {
-			float x =
-			    (float)(0.4 * mkfile_random_unit(&r) - 0.2) + (gain ? 1.0f : 0.0f);
-			memcpy(data + at, &x, 4);
-		}
+		for (int k = 0; k < n; k++)
+			at += value_put(data + at,
+			    (float)(0.4 * mkfile_random_unit(&r) - 0.2) + (gain ? 1.0f : 0.0f));
+	}
+	if (style.extras) {
+		at = extras_put(header + used, data, at);
+		used += strlen(header + used);
 	}
 	strcpy(header + used, "}");
 	return at;
@@ -295,6 +333,38 @@ shards_break(const char *out)
 	tensors_put(dir, "two.safetensors", strlen(header), header, data, n);
 }
 
+/* The encoder as the makers of bge, e5 and gte publish theirs. */
+static void
+kin_make(const char *out)
+{
+	static char header[MAX];
+	static unsigned char data[MAX];
+	static const char modules[] = "[{\"idx\":0,\"name\":\"0\",\"path\":\"\","
+				      "\"type\":\"sentence_transformers.models.Transformer\"},"
+				      "{\"idx\":1,\"name\":\"1\",\"path\":\"1_Pooling\","
+				      "\"type\":\"sentence_transformers.models.Pooling\"},"
+				      "{\"idx\":2,\"name\":\"2\",\"path\":\"2_Normalize\","
+				      "\"type\":\"sentence_transformers.models.Normalize\"}]\n";
+	static const char first[] =
+	    "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":false}\n";
+	static const char *const names[] = {"bge", "e5", "gte"};
+	for (int i = 0; i < 3; i++) {
+		char dir[512];
+		style.prefix = i == 1 ? "bert." : "";
+		style.half = i == 2;
+		style.extras = i != 2;
+		snprintf(dir, sizeof dir, "%s/%s", out, names[i]);
+		dir_make(dir);
+		file_put(dir, "modules.json", modules, sizeof modules - 1);
+		if (i == 0)
+			file_put(dir, "1_Pooling/config.json", first, sizeof first - 1);
+		size_t n = tensors_make(header, data, 0, N_TENSOR);
+		tensors_put(dir, "model.safetensors", strlen(header), header, data, n);
+	}
+	style.half = style.extras = false;
+	style.prefix = "";
+}
+
 int
 main(int argc, char **argv)
 {
@@ -316,6 +386,7 @@ main(int argc, char **argv)
 	snprintf(dir, sizeof dir, "%s/shards", argv[1]);
 	dir_make(dir);
 	shards_make(dir, NULL, NULL);
+	kin_make(argv[1]);
 	for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++) {
 		broken_dir(dir, argv[1], replaced[i].name);
 		strcpy(spoilt, header);
