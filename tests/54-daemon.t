@@ -34,7 +34,13 @@ stop() {
 	wait "$pid" 2>/dev/null
 	pid=
 }
-trap 'tap_was=$?; stop; (exit $tap_was); tap_cleanup' EXIT
+ended() {
+	tap_was=$?
+	stop
+	(exit "$tap_was")
+	tap_cleanup
+}
+trap ended EXIT
 
 # --- where it listens
 start

@@ -15,7 +15,13 @@ S=$T/sock
 : >"$T/log"
 llmd -s "$S" -m "$model" >/dev/null 2>"$T/log" </dev/null &
 pid=$!
-trap 'tap_was=$?; kill $pid 2>/dev/null; (exit $tap_was); tap_cleanup' EXIT
+ended() {
+	tap_was=$?
+	kill $pid 2>/dev/null
+	(exit "$tap_was")
+	tap_cleanup
+}
+trap ended EXIT
 tap_wait=0
 until grep -q 'load' "$T/log" || [ $((tap_wait += 1)) -gt 200 ]; do sleep 0.05; done
 n=24 small=20000

@@ -12,7 +12,13 @@ done
 export LLM_MODEL="$T/model.gguf"
 echo 'The cat sat on the mat' >"$T/text"
 other=
-trap 'tap_was=$?; [ -z "$other" ] || kill "$other" 2>/dev/null; (exit $tap_was); tap_cleanup' EXIT
+ended() {
+	tap_was=$?
+	[ -z "$other" ] || kill "$other" 2>/dev/null
+	(exit "$tap_was")
+	tap_cleanup
+}
+trap ended EXIT
 
 mkdir "$T/units" "$T/run"
 for unit in llmd.service llmd.socket; do

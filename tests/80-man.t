@@ -45,7 +45,7 @@ options() {
 }
 
 programs=
-for file in bin/llm-* bin/llmctl.c; do
+for file in bin/llm-* bin/llmctl.c bin/daemon/llmd.c; do
 	case $file in *.h | *.o) continue ;; esac
 	program=${file##*/}
 	program=${program%.c}
@@ -54,6 +54,7 @@ done
 
 for program in $programs; do
 	page=man/$program.1
+	[ -f "$page" ] || page=man/$program.8
 	[ -f "$page" ] || {
 		fail "$program has a manual page"
 		continue
@@ -164,10 +165,11 @@ daemon_stop() {
 
 if have_model; then
 	sandbox
-	for page in man/*.[157]; do
+	for page in man/*.[1578]; do
 		[ -f "$page" ] || continue
 		examples "$page" >"$T/examples"
 		[ "$page" != man/llmctl.1 ] || daemon_start
+		[ "$page" != man/llmd.8 ] || LLM_SOCKET=$T/llmd.sock
 		while read -r line; do
 			try "${page#man/}" "$line"
 		done <"$T/examples"

@@ -14,6 +14,12 @@ for file in bin/llm-* bin/llmctl; do
 		printf '%s\n' "$there" | grep -Fqx "./$want" && pass "$want is there" || fail "$want is there"
 	done
 done
+for want in bin/llmd share/man/man8/llmd.8 share/bash-completion/completions/llmd \
+	lib/systemd/user/llmd.service lib/systemd/user/llmd.socket; do
+	printf '%s\n' "$there" | grep -Fqx "./usr/$want" && pass "$want is there" || fail "$want is there"
+done
+like 'the unit names the daemon that was installed' "$(cat "$T/root/usr/lib/systemd/user/llmd.service")" \
+	'^ExecStart=/usr/bin/llmd$'
 like 'and the overview' "$there" '^\./usr/share/man/man7/llm\.7$'
 PATH=$T/root/usr/bin:/usr/bin:/bin
 is 'an installed program runs' "$(printf 'a 1\na 2\n' | llm-fold | wc -l)" 1

@@ -44,4 +44,4 @@ _llm_complete() {
 
 complete -o bashdefault -o default -F _llm_complete llm-tokenize llm-generate llm-chat llm-score \
 	llm-info llm-split llm-fold llm-model llm-pack llm-summarize llm-commit llm-bench llm-classify \
-	llm-grep llm-embed llm-search llm-convert llm-cache llmctl
+	llm-grep llm-embed llm-search llm-convert llm-cache llmctl llmd
