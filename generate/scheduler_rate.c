@@ -7,8 +7,9 @@
 #include "generate/scheduler_private.h"
 
 enum {
-	FIRST = 32, /* units of prompt while nothing is known */
-	LEAST = 8,  /* units that a step carries, however slow; fewer tell nothing */
+	FIRST = 32,  /* units of prompt while nothing is known */
+	LEAST = 8,   /* units that a step carries, however slow */
+	TELLING = 4, /* that tell something */
 };
 
 /* Attention is arithmetic of floats: so much slower than that of weights, which is of 8 bits. */
@@ -66,7 +67,7 @@ llm_rate_learn(struct llm_rate *r, int n_decode, double units, double seconds)
 {
 	if (units == 0 && n_decode > 0)
 		learn(&r->token_s[size_of(n_decode)], seconds);
-	if (units < LEAST)
+	if (units < TELLING)
 		return;
 	/* A short one is hidden behind the reading of weights: it tells little of long ones. */
 	if (units < 0.25 * r->stretch) {

@@ -213,7 +213,8 @@ llm_seq_share(struct llm_seq *s, const struct llm_seq *from, int n_pos, struct l
 	if ((rc = pages_grow(s, n_shared + s->n_page, err)) < 0)
 		return rc;
 	/* Its own pages serve the positions after those that it shares. */
-	memmove(s->page + n_shared, s->page, (size_t)s->n_page * sizeof *s->page);
+	if (s->n_page > 0)
+		memmove(s->page + n_shared, s->page, (size_t)s->n_page * sizeof *s->page);
 	for (int k = 0; k < n_shared; k++)
 		s->page[k] = llm_page_hold(from->page[k]);
 	s->n_page += n_shared;
