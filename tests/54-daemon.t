@@ -93,6 +93,21 @@ llm-embed --local -m "$T/plain.gguf" "$T/lines" >"$T/alone"
 llm-embed --daemon -m "$T/plain.gguf" "$T/lines" >"$T/out" 2>"$T/err"
 same 'vectors are the same' "$T/alone" "$T/out"
 
+# --- what it keeps
+seq -f 'Line %g of a text that is long enough to be worth it.' 12 >"$T/long"
+llm-generate --local --no-cache -n 12 "$T/long" >"$T/alone"
+llm-generate --daemon --no-cache -n 12 "$T/long" >"$T/out" 2>"$T/err"
+same 'a long prompt has the same answer' "$T/alone" "$T/out"
+llm-cache wipe >/dev/null
+llm-generate --daemon -n 12 "$T/long" >/dev/null
+llm-generate --daemon -n 12 "$T/long" >"$T/out" 2>"$T/err"
+same 'so has one that was computed before' "$T/alone" "$T/out"
+tap_wait=0
+until [ "$(llm-cache list | wc -l)" -gt 0 ] || [ $((tap_wait += 1)) -gt 100 ]; do sleep 0.05; done
+llm-generate --local -v -n 12 "$T/long" >"$T/out" 2>"$T/err"
+like 'a program alone finds it on disk' "$(cat "$T/err")" 'prompt [0-9]+ tokens, [1-9][0-9]* of them kept'
+same 'and has the same answer' "$T/alone" "$T/out"
+
 # --- what it says
 unlike 'no text of a prompt is in its log' "$(cat "$T/log")" 'cat sat|another'
 like 'status names the models' "$(llmctl status)" 'packed.gguf'

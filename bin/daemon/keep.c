@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+enum { MOST = 8 }; /* on their way at a time: their pages take memory until they are there */
+
 struct keeping {
 	struct daemon *daemon;
 	struct kept *kept;
@@ -49,7 +51,7 @@ on_kept(void *context)
 void
 keep_start(struct daemon *d, struct kept *x)
 {
-	struct keeping *k = calloc(1, sizeof *k);
+	struct keeping *k = d->n_keeping < MOST ? calloc(1, sizeof *k) : NULL;
 	if (k == NULL) {
 		engine_spent(d->engine, x);
 		return;
