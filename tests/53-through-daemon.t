@@ -22,7 +22,7 @@ daemon=
 # listen: waits until somebody does.
 listen() {
 	tap_wait=0
-	until [ -S "$LLM_SOCKET" ] || [ $((tap_wait += 1)) -gt 400 ]; do sleep 0.05; done
+	until [ -S "$LLM_SOCKET" ] || [ $((tap_wait += 1)) -gt 2000 ]; do sleep 0.05; done
 }
 trap '[ -z "$daemon" ] || kill "$daemon"; tap_cleanup' EXIT
 
@@ -150,7 +150,7 @@ refuses 'a model that the daemon cannot have is refused by name' 66 'none.gguf' 
 llm-generate -m "$T/endless.gguf" -n 99000 --logit-bias 0=-inf --logit-bias 1=-inf --logit-bias 2=-inf "$T/text" >"$T/half" 2>"$T/err" &
 half=$!
 tap_wait=0
-until [ -s "$T/half" ] || [ $((tap_wait += 1)) -gt 400 ]; do sleep 0.02; done
+until [ -s "$T/half" ] || [ $((tap_wait += 1)) -gt 2000 ]; do sleep 0.02; done
 kill -9 "$daemon"
 status=0
 wait "$half" || status=$?

@@ -18,7 +18,7 @@ serve() {
 	"$LLM_TEST_BUILD/tests/mkdaemon" "$LLM_SOCKET" "$@" >"$T/asked" &
 	daemon=$!
 	tap_wait=0
-	until [ -S "$LLM_SOCKET" ] || [ $((tap_wait += 1)) -gt 100 ]; do sleep 0.05; done
+	until [ -S "$LLM_SOCKET" ] || [ $((tap_wait += 1)) -gt 2000 ]; do sleep 0.05; done
 }
 last() {
 	tail -n 1 "$T/asked" | tr ' ' '\n' | sed -n "s/^$1=//p"
@@ -168,7 +168,7 @@ serve hang 1 'ab '
 ) &
 one=$!
 tap_wait=0
-until [ -s "$T/part" ] || [ $((tap_wait += 1)) -gt 100 ]; do sleep 0.05; done
+until [ -s "$T/part" ] || [ $((tap_wait += 1)) -gt 2000 ]; do sleep 0.05; done
 is 'what is there is printed at once' "$(cat "$T/part")" 'ab '
 kill "$one"
 wait "$one" 2>/dev/null
