@@ -333,9 +333,14 @@ open_next(struct models *m)
 	m->opening = x;
 	tool_opening(x->path);
 	loop_timer_set(m->timer, PROGRESS_MS, false);
-	x->rc = loop_work(m->daemon->loop, open_work, on_opened, x, &x->err);
-	if (x->rc < 0)
+	/* What stands in x is the other thread's from here on. */
+	struct llm_err err;
+	int rc = loop_work(m->daemon->loop, open_work, on_opened, x, &err);
+	if (rc < 0) {
+		x->rc = rc;
+		x->err = err;
 		on_opened(x);
+	}
 }
 
 /* The entry of a path, a new one where there is none; NULL: no memory.  Takes the path. */
