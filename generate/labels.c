@@ -45,10 +45,11 @@ node_add(struct llm_labels *l, int parent, llm_token token, struct llm_err *err)
 	return at;
 }
 
-/* The inner nodes in the order of a walk that goes deep first. */
-static int
-inner_list(struct llm_labels *l, struct llm_err *err)
+int
+llm_labels_list(struct llm_labels *l, struct llm_err *err)
 {
+	if (l->n_node == 0)
+		return 0;
 	int *inner = realloc(l->inner, (size_t)l->n_node * sizeof *inner);
 	if (inner == NULL)
 		return llm_err_nomem(err, (size_t)l->n_node * sizeof *inner);
@@ -71,7 +72,7 @@ inner_list(struct llm_labels *l, struct llm_err *err)
 }
 
 int
-llm_labels_add(
+llm_labels_put(
     struct llm_labels *l, int label, const llm_token *ids, size_t n, struct llm_err *err)
 {
 	int at = 0, rc;
@@ -89,8 +90,17 @@ llm_labels_add(
 		return 0;
 	l->node[at].label = label;
 	l->n_label = label >= l->n_label ? label + 1 : l->n_label;
-	rc = inner_list(l, err);
-	return rc < 0 ? rc : 1;
+	return 1;
+}
+
+int
+llm_labels_add(
+    struct llm_labels *l, int label, const llm_token *ids, size_t n, struct llm_err *err)
+{
+	int rc = llm_labels_put(l, label, ids, n, err), listed = 0;
+	if (rc > 0)
+		listed = llm_labels_list(l, err);
+	return listed < 0 ? listed : rc;
 }
 
 bool

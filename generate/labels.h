@@ -48,6 +48,14 @@ struct llm_labels {
 int llm_labels_add(
     struct llm_labels *l, int label, const llm_token *ids, size_t n, struct llm_err *err);
 
+/*
+ * The same for many: after llm_labels_put the fields inner, n_inner and depth are not yet what they are to be, until
+ * llm_labels_list has made them.  To list takes time with the nodes that there are, so it is done once.
+ */
+int llm_labels_put(
+    struct llm_labels *l, int label, const llm_token *ids, size_t n, struct llm_err *err);
+int llm_labels_list(struct llm_labels *l, struct llm_err *err);
+
 /* Whether that would add no inner node: such a spelling costs nothing to have. */
 bool llm_labels_costs_nothing(const struct llm_labels *l, const llm_token *ids, size_t n);
 

@@ -13,7 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STOP = 1024, MAX_BIAS = 1 << 20, MAX_TOP = 1000 };
+enum {
+	MAX_STOP = 1024,
+	MAX_BIAS = 1 << 20,
+	MAX_TOP = 1000,
+	MAX_STOP_BYTES = 64 << 10, /* of all */
+	/* Of labels: one is looked for among all that begin alike. */
+	MAX_LABELS = 4096,
+	MAX_SPELLINGS = 8192,
+	MAX_LABEL_IDS = 32768
+};
 
 static int
 get_int(int *out, const struct llm_wire_value *map, const char *key, const int range[2],
@@ -156,7 +165,7 @@ get_stop(struct job *j, const struct llm_wire_value *map, struct llm_err *err)
 	int rc = llm_wire_get_array(&array, map, "stop", err);
 	if (rc <= 0)
 		return rc;
-	size_t n = llm_wire_n(array);
+	size_t n = llm_wire_n(array), n_bytes = 0;
 	if (n > MAX_STOP)
 		return llm_err_set(
 		    err, LLM_EPROTOCOL, "%zu stop strings: expected at most %d", n, MAX_STOP);
@@ -168,6 +177,9 @@ get_stop(struct job *j, const struct llm_wire_value *map, struct llm_err *err)
 		    memchr(s.s, '\0', s.n) != NULL)
 			return llm_err_set(
 			    err, LLM_EPROTOCOL, "stop string %zu is none, or has a NUL", i);
+		if ((n_bytes += s.n) > MAX_STOP_BYTES)
+			return llm_err_set(err, LLM_EPROTOCOL,
+			    "stop strings of more than %d bytes in all", MAX_STOP_BYTES);
 		char *copy = malloc(s.n + 1);
 		if (copy == NULL)
 			return llm_err_nomem(err, s.n + 1);
@@ -314,8 +326,9 @@ static int
 get_labels(struct job *j, const struct llm_wire_value *array, int n_label, struct llm_err *err)
 {
 	struct llm_ids ids = {0};
+	size_t n = llm_wire_n(array), n_id = 0;
 	int rc = 0;
-	for (size_t i = 0; rc >= 0 && i < llm_wire_n(array); i++) {
+	for (size_t i = 0; rc >= 0 && i < n; i++) {
 		const struct llm_wire_value *pair = llm_wire_item(array, i);
 		int64_t label;
 		ids.n = 0;
@@ -328,11 +341,15 @@ get_labels(struct job *j, const struct llm_wire_value *array, int n_label, struc
 			rc = item_ids(&ids, llm_wire_item(pair, 1), err);
 		if (rc >= 0 && ids.n == 0)
 			rc = llm_err_set(err, LLM_EPROTOCOL, "label %zu has no ids", i);
+		if (rc >= 0 && (n > MAX_SPELLINGS || (n_id += ids.n) > MAX_LABEL_IDS))
+			rc = llm_err_set(err, LLM_EPROTOCOL,
+			    "%zu spellings of labels: expected at most %d, of %d ids in all", n,
+			    MAX_SPELLINGS, MAX_LABEL_IDS);
 		if (rc >= 0)
-			rc = llm_labels_add(&j->labels, (int)label, ids.v, ids.n, err);
+			rc = llm_labels_put(&j->labels, (int)label, ids.v, ids.n, err);
 	}
 	llm_ids_free(&ids);
-	return rc;
+	return rc < 0 ? rc : llm_labels_list(&j->labels, err);
 }
 
 static int
@@ -353,7 +370,6 @@ get_prompts(struct job_prompts *p, const struct llm_wire_value *array, struct ll
 int
 ask_labels(struct request *r, struct llm_err *err)
 {
-	enum { MAX_LABELS = 65536 };
 	const struct llm_wire_value *labels, *prompts;
 	struct job *j = &r->job;
 	int n_label = 0, rc = get_common(r, err);
