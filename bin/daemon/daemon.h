@@ -21,7 +21,7 @@ enum {
 	MAX_REQUESTS = 64,       /* of one client, under way */
 	MAX_WAITING = 16 << 20,  /* bytes that a client has not read yet */
 	MAX_GREETING = 64 << 10, /* bytes that a connection may hold before its hello */
-	SILENT_MS = 10000,       /* until such a one makes room for another */
+	SILENT_MS = 10000,       /* for that: then it makes room for another */
 };
 
 #define LLMD_NAME "llmd 0.1"

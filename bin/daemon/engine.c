@@ -159,6 +159,9 @@ job_start(struct engine *e, struct job *j)
 	if (e->live != NULL)
 		e->live->prev_live = j;
 	e->live = j;
+	/* It may have been cancelled on its way here, and looked for before it was there. */
+	if (atomic_load(&j->cancel))
+		atomic_fetch_add(&e->n_cancel, 1);
 	if (j->kind != JOB_EMBED) {
 		if ((rc = lane_get(&j->lane, &e->lanes, j, &err)) < 0) {
 			engine_end(j, rc, &err);

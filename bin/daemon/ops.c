@@ -70,6 +70,13 @@ run_weights(struct request *r)
 {
 	struct llm_err err;
 	const struct resident *x = r->model->resident;
+	if (!peer_passes(r->peer)) {
+		llm_err_set(&err, LLM_EBUSY,
+		    "%d descriptors are on their way to this client, and no more may be",
+		    PEER_PASSING);
+		request_failed(r, &err);
+		return;
+	}
 	int fd = resident_fd(x);
 	if (fd < 0) {
 		llm_err_set(&err, LLM_EUNAVAILABLE,

@@ -21,6 +21,7 @@ enum {
 	LEAST_BUFFER = 4096,
 	KEPT_BUFFER = 64 << 10, /* a larger one is given back once it is empty */
 	TURN = 1 << 20,         /* bytes read of one client, then others are heard */
+	AHEAD = 1 << 20,        /* bytes for one client: they are sent, then it is heard on */
 };
 
 static void
@@ -41,9 +42,6 @@ peer_close(struct peer *p)
 	p->dead = true;
 	loop_watch_set(p->watch, 0);
 	mark_dirty(p);
-	for (struct request *r = p->requests; r != NULL; r = request_orphan(r))
-		;
-	p->requests = NULL;
 }
 
 /* Out. */
@@ -88,10 +86,16 @@ peer_frames(struct peer *p, const void *bytes, size_t n)
 	}
 }
 
+bool
+peer_passes(const struct peer *p)
+{
+	return p->n_passing < PEER_PASSING;
+}
+
 void
 peer_pass(struct peer *p, int fd)
 {
-	if (p->dead || p->last || p->n_passing == MAX_REQUESTS) {
+	if (p->dead || p->last || !peer_passes(p)) {
 		close(fd);
 		return;
 	}
@@ -103,6 +107,7 @@ struct llm_wire_out *
 peer_reply(struct peer *p, int64_t id)
 {
 	struct llm_wire_out *o = p->daemon->out;
+	p->replied = id;
 	llm_wire_begin(o);
 	if (id >= 0)
 		llm_wire_put_uint(o, "id", (uint64_t)id);
@@ -115,9 +120,13 @@ peer_send(struct peer *p)
 	struct llm_err err;
 	struct llm_wire_out *o = p->daemon->out;
 	size_t n;
+	/* Too large, or no memory: there is room to say so. */
 	if (llm_wire_end(o, &err) < 0) {
-		event("client %d: a reply cannot be sent: %s", (int)p->pid, err.msg);
-		peer_close(p);
+		llm_wire_put_err(peer_reply(p, p->replied), "error", &err);
+		if (llm_wire_end(o, &err) < 0) {
+			event("client %d: a reply cannot be sent: %s", (int)p->pid, err.msg);
+			peer_close(p);
+		}
 	}
 	const void *bytes = llm_wire_bytes(&n, o);
 	peer_frames(p, bytes, n);
@@ -271,7 +280,8 @@ in_room(struct peer *p)
 	size_t cap = p->cap_in < LEAST_BUFFER ? LEAST_BUFFER : 2 * p->cap_in;
 	if (p->n_in < p->cap_in)
 		return true;
-	if (d->held_bytes + (cap - p->cap_in) > MAX_HELD) {
+	/* Small messages are heard however many large ones are not yet whole. */
+	if (cap > KEPT_BUFFER && d->held_bytes + (cap - p->cap_in) > MAX_HELD) {
 		llm_err_set(&err, LLM_EBUSY, "%llu bytes of messages are under way already",
 		    (unsigned long long)d->held_bytes);
 		peer_refuse(p, &err);
@@ -336,7 +346,9 @@ static void
 hear(struct peer *p)
 {
 	size_t turn = 0;
-	while (!p->dead && !p->last && turn < TURN && in_room(p)) {
+	size_t before = p->n_out - p->at_out;
+	while (!p->dead && !p->last && turn < TURN && p->n_out - p->at_out <= before + AHEAD &&
+	       in_room(p)) {
 		/* Descriptors that are passed along are closed by the kernel: no room is made for them. */
 		ssize_t n = recv(p->fd, p->in + p->n_in, p->cap_in - p->n_in, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
@@ -349,7 +361,6 @@ hear(struct peer *p)
 		}
 		p->n_in += (size_t)n;
 		turn += (size_t)n;
-		p->heard_ms = loop_now_ms(p->daemon->loop);
 		in_take(p);
 	}
 }
@@ -370,6 +381,8 @@ static void
 peer_free(struct peer *p)
 {
 	struct daemon *d = p->daemon;
+	for (struct request *r = p->requests; r != NULL; r = request_orphan(r))
+		;
 	loop_watch_free(p->watch);
 	close(p->fd);
 	if (p->prev != NULL)
@@ -420,19 +433,18 @@ turn_away(struct daemon *d, int fd, const struct llm_err *e)
 	close(fd);
 }
 
-/* Makes room where a connection has been silent for long since it came; false where none has. */
+/* Makes room where a connection has said no hello for long since it came; false where none has. */
 static bool
 silent_evict(struct daemon *d)
 {
 	struct peer *oldest = NULL;
 	for (struct peer *p = d->peers; p != NULL; p = p->next)
-		if (!p->greeted && !p->dead &&
-		    (oldest == NULL || p->heard_ms < oldest->heard_ms))
+		if (!p->greeted && !p->dead && (oldest == NULL || p->came_ms < oldest->came_ms))
 			oldest = p;
-	if (oldest == NULL || loop_now_ms(d->loop) - oldest->heard_ms < SILENT_MS)
+	if (oldest == NULL || loop_now_ms(d->loop) - oldest->came_ms < SILENT_MS)
 		return false;
 	if (d->verbose)
-		event("client %d: closed, it has said nothing", (int)oldest->pid);
+		event("client %d: closed, it has said no hello", (int)oldest->pid);
 	peer_close(oldest);
 	peers_tidy(d);
 	return true;
@@ -479,7 +491,7 @@ peer_accept(struct daemon *d, int fd)
 	p->pid = pid;
 	p->number = d->n_connect++;
 	p->class = LLM_JOB_PIPE;
-	p->heard_ms = loop_now_ms(d->loop);
+	p->came_ms = loop_now_ms(d->loop);
 	p->next = d->peers;
 	if (p->next != NULL)
 		p->next->prev = p;

@@ -13,7 +13,10 @@
 
 struct request;
 
-enum { PEER_NAME = 64 };
+enum {
+	PEER_NAME = 64,
+	PEER_PASSING = 8, /* descriptors that it has not taken yet */
+};
 
 /* A descriptor that goes out before byte `at' of all that is sent. */
 struct peer_fd {
@@ -30,7 +33,7 @@ struct peer {
 	pid_t pid;       /* read-only */
 	char
 	    name[PEER_NAME]; /* read-only: as it calls itself, printable; "" before its hello */
-	uint64_t heard_ms;   /* when its last byte came */
+	uint64_t came_ms;
 	bool greeted, dirty, dead;
 	bool last; /* when all is sent, it is closed */
 	bool full; /* it does not take what is sent: it is waited for */
@@ -39,8 +42,9 @@ struct peer {
 	size_t n_in, cap_in;
 	char *out; /* [at_out, n_out) is to be sent */
 	size_t at_out, n_out, cap_out;
-	uint64_t sent; /* bytes, so far */
-	struct peer_fd passing[MAX_REQUESTS];
+	uint64_t sent;   /* bytes, so far */
+	int64_t replied; /* the id that its last message has; < 0: none */
+	struct peer_fd passing[PEER_PASSING];
 	int n_passing;
 
 	struct request *requests; /* under way */
@@ -51,11 +55,18 @@ struct peer {
 
 /* peer_accept - a new connection, or none: what it may not be is said to it, and it is closed. */
 void peer_accept(struct daemon *d, int fd);
-/* peer_close - send no more; its requests are cancelled. */
+/*
+ * peer_close - send no more.  Its requests are cancelled once the loop waits next: who walks along requests and sends
+ * to their clients finds them all there, whatever becomes of the clients.
+ */
 void peer_close(struct peer *p);
 /* peer_frames - let it have these bytes, whole frames. */
 void peer_frames(struct peer *p, const void *bytes, size_t n);
-/* peer_pass - with the next frame goes this descriptor, which is the peer's from here on. */
+/*
+ * peer_pass - with the next frame goes this descriptor, which is the peer's from here on; peer_passes - while it has
+ * not PEER_PASSING of them yet.
+ */
+bool peer_passes(const struct peer *p);
 void peer_pass(struct peer *p, int fd);
 
 /*

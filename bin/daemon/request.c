@@ -164,11 +164,8 @@ prepared(void *context)
 static bool
 is_same(struct request *r, struct llm_err *err)
 {
-	struct llm_wire_bytes ident;
-	if (!r->wants_ident || llm_wire_get_bytes(&ident, r->map, "ident", NULL) <= 0)
-		return true;
-	if (r->model->has_ident && ident.n == LLM_HASH_BYTES &&
-	    memcmp(ident.s, r->model->ident.b, ident.n) == 0)
+	if (r->ident.s == NULL || (r->model->has_ident && r->ident.n == LLM_HASH_BYTES &&
+				      memcmp(r->ident.s, r->model->ident.b, r->ident.n) == 0))
 		return true;
 	llm_err_set(
 	    err, LLM_EUNAVAILABLE, "another model: the daemon's file is not the client's");
@@ -351,7 +348,11 @@ model_get(struct request *r)
 	}
 	memcpy(s, name.s, name.n);
 	s[name.n] = '\0';
-	r->wants_ident |= llm_wire_get_bytes(&name, r->map, "ident", NULL) > 0;
+	r->wants_ident |= llm_wire_get_bytes(&r->ident, r->map, "ident", NULL) > 0;
+	/* All has been read; it may wait for long, and the tree is many times as large as the frame. */
+	llm_wire_msg_free(r->msg);
+	r->msg = NULL;
+	r->map = NULL;
 	r->state = REQUEST_WAITS;
 	models_want(r->daemon->models, r, s);
 	free(s);
@@ -365,7 +366,7 @@ start(struct request *r)
 	int rc = 0;
 	if (r->op == NULL)
 		rc = llm_err_set(&err, LLM_EPROTOCOL, "no such op");
-	else if (p->n_request > MAX_REQUESTS)
+	else if (r->op->model && p->n_request > MAX_REQUESTS)
 		rc = llm_err_set(&err, LLM_EBUSY,
 		    "%d requests of this client are under way, and no more may be",
 		    MAX_REQUESTS);

@@ -46,12 +46,13 @@ struct request {
 	bool cancelled;
 	char *frame; /* what came */
 	size_t n_frame;
-	struct llm_wire_msg *msg;
+	struct llm_wire_msg *msg; /* until its fields have been read */
 	const struct llm_wire_value *map;
 
 	struct model *model; /* in use */
 	struct request *next_waiting;
 	bool wants_ident;
+	struct llm_wire_bytes ident; /* that the client expects; s NULL: any */
 	int rc;
 	struct llm_err err;
 
