@@ -6,6 +6,7 @@
 #	make check			the same, and run all tests; make lint: only what looks at the sources
 #	make check-oracle		the tests that compare with independent Python packages
 #	make asan, make clang		everything again under ASan and UBSan, or built by clang
+#	make tsan			what threads and clients share again under ThreadSanitizer
 #	make CC=aarch64-linux-gnu-gcc BUILD=build/arm64 BINDIR=build/arm64/bin
 #					for 64-bit ARM, elsewhere: the packages of kind build, each with :arm64
 #	make install uninstall		PREFIX=/usr/local DESTDIR=
@@ -72,8 +73,8 @@ $(BUILD)/%.a: $(BUILD)/.sources
 	$(Q)ar rcs $@ $(filter %.o,$^)
 
 # Kernels want every loop unrolled, but for sanitizers, under which that takes minutes to compile; and to
-# follow each of their variables for a debugger would take five times the rest.
-FAST	= $(if $(SAN),-O1,-O3) -g1
+# follow each of their variables for a debugger would take five times the rest.  They know no threads.
+FAST	= $(if $(SAN),-O1,-O3) -g1 $(if $(findstring thread,$(SAN)),-fno-sanitize=thread)
 $(BUILD)/libcore/kernels/x86/avx2/%.o: ISA = -mavx2 -mfma -mf16c $(FAST)
 $(BUILD)/libcore/kernels/x86/avxvnni/%.o: ISA = -mavx2 -mfma -mf16c -mavxvnni $(FAST)
 AVX512	= -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c
@@ -181,6 +182,17 @@ asan:
 	$(MAKE) again JOBS='-j 2' BUILD=build/asan BINDIR=build/asan/bin OPT='-O1 -g -fno-omit-frame-pointer' \
 	SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 
+# The daemon among its clients, its scheduler, the threads of a pass.  Whatever is found fails it, in programs too
+# whose standard error nobody reads.
+TSAN_UNITS = core-pool core-crew core-client $(filter generate-scheduler% kvstore-resident%,$(UNITS))
+tsan:
+	@.ci/deps install build test -- fetch
+	@mkdir -p build/tsan && rm -f build/tsan/found.*
+	@LLM_TEST_ASAN=1 LLM_TEST_QUICK=1 LLM_TEST_TIMEOUT=1800 TSAN_OPTIONS='log_path=$(CURDIR)/build/tsan/found' \
+	$(MAKE) again JOBS='-j 2' BUILD=build/tsan BINDIR=build/tsan/bin OPT='-O1 -g -fno-omit-frame-pointer' \
+	SAN=-fsanitize=thread UNITS='$(TSAN_UNITS)' TESTS='$(wildcard tests/54-*.t tests/56-*.t tests/57-*.t tests/58-*.t)'; \
+	rc=$$?; ! cat build/tsan/found.* 2>/dev/null && exit $$rc
+
 clang:
 	@CC=clang .ci/deps install build test -- fetch
 	@$(MAKE) again CC=clang BUILD=build/clang BINDIR=build/clang/bin
@@ -264,5 +276,5 @@ distclean: clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 FORCE:
-.PHONY: all units deps model check lint again asan clang check-oracle demo bench bench-peer bench-rates fuzz fuzz-run install uninstall clean distclean FORCE
+.PHONY: all units deps model check lint again asan tsan clang check-oracle demo bench bench-peer bench-rates fuzz fuzz-run install uninstall clean distclean FORCE
 .SECONDARY:

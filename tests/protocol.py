@@ -6,6 +6,9 @@
 import array, msgpack, os, random, socket, struct, sys, time
 
 PATH, MODEL, PID = sys.argv[1:]
+# Under a sanitizer, which keeps what is freed and takes its time, neither memory nor time says anything.
+INSTRUMENTED = "LLM_TEST_ASAN" in os.environ
+SECOND = 20 if INSTRUMENTED else 1
 HELLO = {"hello": 1, "numeric": 1, "client": "protocol.py"}
 
 
@@ -270,7 +273,7 @@ def not_messages():
                     replies.append(r)
                 c.close()
                 t = next_client()
-                if t < 1:
+                if t < SECOND:
                     break
             else:
                 slow.append((name, t, time.monotonic() - before))
@@ -309,7 +312,7 @@ def slow_and_half():
     held = [Client(i % 2 == 0) for i in range(40)]
     for i, c in enumerate(held):
         c.send(frame({"id": 1, "op": "status"} if i % 2 == 0 else HELLO)[:5 + i % 7])
-    report(min(next_client() for _ in range(3)) < 1, "half a message of forty clients keeps nobody waiting")
+    report(min(next_client() for _ in range(3)) < SECOND, "half a message of forty clients keeps nobody waiting")
     c = Client(False)
     for b in frame(HELLO) + frame({"id": 9, "op": "stats"}):
         c.send(bytes([b]))
@@ -328,13 +331,13 @@ def slow_and_half():
     for x in big:
         x.send(struct.pack(">I", 16 << 20) + b"\x81")
     next_client()
-    report(rss() - before < 20 * 1024, "what is announced takes no memory", before, rss())
+    report(INSTRUMENTED or rss() - before < 20 * 1024, "what is announced takes no memory", before, rss())
     for x in big:
         x.close()
     c = Client()
     r = c.ask(op="tokenize", model=MODEL, text=b"x" * ((16 << 20) - 200))
     report(r is not None, "a request of 16 MiB is answered", r if r is None or "error" in r else "")
-    report(next_client() < 5, "and others after it")
+    report(next_client() < 5 * SECOND, "and others after it")
     c.close()
 
 
@@ -359,8 +362,8 @@ def not_reading():
             c.s.sendall(m)
     except (socket.timeout, BrokenPipeError, ConnectionResetError):
         pass
-    report(min(next_client() for _ in range(3)) < 1, "who does not read keeps nobody waiting")
-    report(rss() < start_rss + 200 * 1024, "and fills no memory without end", start_rss, rss())
+    report(min(next_client() for _ in range(3)) < SECOND, "who does not read keeps nobody waiting")
+    report(INSTRUMENTED or rss() < start_rss + 200 * 1024, "and fills no memory without end", start_rss, rss())
     c.close()
 
 
@@ -380,4 +383,4 @@ for _ in range(100):
         break
     time.sleep(0.05)
 report(n_fd() <= start_fd + 2, "at the end no descriptor is left over", start_fd, n_fd())
-report(rss() < start_rss + 120 * 1024, "nor much memory", start_rss, rss())
+report(INSTRUMENTED or rss() < start_rss + 120 * 1024, "nor much memory", start_rss, rss())
