@@ -82,7 +82,7 @@ struct asking {
 /* Opening. */
 
 static int
-connect_(struct llm_client **out, struct llm_err *err)
+dial(struct llm_client **out, struct llm_err *err)
 {
 	char path[LLM_CLIENT_PATH], name[64];
 	struct llm_client *c;
@@ -128,7 +128,7 @@ tool_daemon_open(const struct llm_gguf *g, bool verbose)
 	options_check(kernels);
 	if (said.local || kernels != NULL)
 		return NULL;
-	if (connect_(&client, &err) < 0) {
+	if (dial(&client, &err) < 0) {
 		if (said.daemon)
 			tool_die(&err);
 		return NULL;
@@ -358,17 +358,6 @@ ask(struct asking *a, struct llm_err *err)
 	return rc;
 }
 
-/* A daemon that went while nobody asked may be there again. */
-static bool
-connect_again(struct tool_daemon *d)
-{
-	struct llm_err err;
-	llm_client_close(d->client);
-	if (connect_(&d->client, &err) < 0)
-		d->client = NULL;
-	return d->client != NULL;
-}
-
 static int
 died(bool begun, struct llm_err *err)
 {
@@ -377,25 +366,35 @@ died(bool begun, struct llm_err *err)
 		  : " before it answered");
 }
 
+/* The request to the daemon that is connected.  1: answered; *begun: something of the answer is out. */
+static int
+try(bool *begun, struct asking *a, struct llm_err *err)
+{
+	const struct tool_daemon_request *r = a->request;
+	int rc = ask(a, err);
+	*begun = rc < 0 && r->begun != NULL && r->begun(r->context);
+	a->d->served = a->d->served || rc > 0;
+	return rc;
+}
+
 int
 tool_daemon_ask(struct tool_daemon *d, const struct tool_daemon_request *r, struct llm_err *err)
 {
 	struct asking a = {.d = d, .request = r};
+	bool begun;
 	if (!tool_daemon_serves(d))
 		return 0;
-	int rc = ask(&a, err);
-	bool begun = rc < 0 && r->begun != NULL && r->begun(r->context);
+	int rc = try(&begun, &a, err);
 	if (rc == LLM_EUNAVAILABLE && d->lost && d->served && !begun) {
+		/* It went while nobody asked, and may be there again. */
+		llm_client_close(d->client);
+		d->client = NULL;
 		d->served = false;
-		if (connect_again(d)) {
-			rc = ask(&a, err);
-			begun = rc < 0 && r->begun != NULL && r->begun(r->context);
-		}
+		if (dial(&d->client, &(struct llm_err){0}) >= 0)
+			rc = try(&begun, &a, err);
 	}
-	if (rc > 0) {
-		d->served = true;
+	if (rc > 0)
 		return 1;
-	}
 	if (rc == LLM_EUNAVAILABLE && d->lost)
 		rc = died(begun, err);
 	llm_client_close(d->client);

@@ -143,6 +143,28 @@ for i in 1 2 3 4 5 6; do
 done
 is 'each of six at once gets what it gets alone' "$differ" ''
 
+# --- a program that runs longer than its daemon
+mkfifo "$T/fifo"
+llm-embed --daemon <"$T/fifo" >"$T/stream" 2>"$T/err" &
+stream=$!
+exec 3>"$T/fifo"
+echo 'The cat sat.' >&3
+tap_wait=0
+until [ -s "$T/stream" ] || [ $((tap_wait += 1)) -gt 2000 ]; do sleep 0.05; done
+kill "$daemon"
+wait "$daemon" 2>/dev/null
+rm -f "$LLM_SOCKET"
+llmd -s "$LLM_SOCKET" >"$T/log" 2>&1 3>&- &
+daemon=$!
+listen
+echo 'The dog sat.' >&3
+exec 3>&-
+status=0
+wait "$stream" || status=$?
+is 'a daemon that was started again goes on with who asks it next' "$status$(cat "$T/err")" 0
+printf 'The cat sat.\nThe dog sat.\n' | llm-embed --local >"$T/out"
+same 'with the same bytes' "$T/out" "$T/stream"
+
 # --- where it is, and how it goes
 is 'a relative path of a socket is one' "$(cd "$T" && LLM_SOCKET='' llm-generate --daemon -s socket -n 30 --temp 1 --seed 1 text)" "$(cat "$T/alone.1")"
 refuses 'a model that the daemon cannot have is refused by name' 66 'none.gguf' llm-generate --daemon -m "$T/none.gguf" "$T/text"
