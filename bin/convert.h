@@ -13,7 +13,8 @@
 /* A directory on its way; messages name it by its end. */
 struct convert {
 	const char *dir;
-	enum llm_dtype type; /* of matrices */
+	enum llm_dtype type; /* of matrices, but for those that it would hurt */
+	int n_layer;
 	struct llm_json *config;
 	struct llm_safetensors *tensors;
 	struct llm_gguf_writer writer;

@@ -15,10 +15,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 SHARED = os.environ.get("LLM_TEST_SHARED", "../shared/data")
 MODEL = os.environ.get("LLM_TEST_ENCODER", "")
 BIN = os.environ.get("LLM_TEST_BIN", "bin")
-# By general.file_type: F32, F16, Q8_0.  The weights are the file's, so what is lost is the activations':
-# of Q8_0 most where a text is of three tokens (0.9982 seen; 0.9996 in the mean).
-LEAST = {0: 0.999999, 1: 0.999999, 7: 0.998}
-TEXTS = ["The disk is full.", "No space left on device", "Bananas are yellow fruit.", "xxx", "a", "",
+# By general.file_type: F32, F16, Q8_0.  The weights are the file's, so what is lost is the activations'.
+LEAST = {0: 0.999999, 1: 0.999999, 7: 0.999}
+TEXTS = ["The disk is full.", "No space left on device", "Bananas are yellow fruit.", "xxx", "a", "", "no", "ok", "yes", "full",
          "La réunion est à 9h — bring the Schlüssel! 日本語", " ".join(["kernel: EXT4-fs error (device sda1)"] * 12)]
 
 
