@@ -10,7 +10,7 @@
 #include "bin/tool_queue.h"
 
 enum {
-	CLASSIFY_MAX_LABELS = 1000,
+	CLASSIFY_MAX_LABELS = 10000,
 	CLASSIFY_NEAREST = 5, /* examples that vote */
 };
 
