@@ -21,7 +21,7 @@ allocate(struct llm_scheduler *s, struct llm_err *err)
 	s->job = calloc(n_job, sizeof(struct llm_job *));
 	s->order = calloc(n_job, sizeof(struct llm_job *));
 	s->pick = calloc(n_job, sizeof(struct llm_job *));
-	s->client = calloc(n_job, sizeof(struct llm_client *));
+	s->client = calloc(n_job, sizeof(struct llm_turn *));
 	s->rows = calloc(n_rows, sizeof *s->rows);
 	/* Touched as far as a step wants logits, no further. */
 	s->logits = malloc(bytes);
@@ -101,7 +101,7 @@ llm_scheduler_add(struct llm_job **out, struct llm_scheduler *s,
 		llm_job_free(j);
 		return rc;
 	}
-	if ((j->client = llm_client_join(s, params->client, params->class)) == NULL) {
+	if ((j->client = llm_turn_join(s, params->client, params->class)) == NULL) {
 		llm_room_release(s, j);
 		llm_job_free(j);
 		return llm_err_nomem(err, sizeof *j->client);

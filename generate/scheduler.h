@@ -7,8 +7,8 @@
  * one: who owns it calls step while there is work.
  *
  * Order: interactive before pipe before batch; within a class clients take turns, and jobs of one client go
- * in the order of their coming.  A step is bounded: the stretch of prompt is what the measured rate lets
- * through in max(step_ms, two steps without it).
+ * in the order of their coming; a turn lasts until a prompt is all there, or 2,048 rows.  A step is bounded: the
+ * stretch of prompt is what the measured rate lets through in max(step_ms, two steps without it).
  */
 #ifndef LLM_SCHEDULER_H
 #define LLM_SCHEDULER_H
@@ -44,7 +44,8 @@ struct llm_job_hooks {
 	void (*queued)(void *context, int position);
 	/*
 	 * Rows of logits of prompt positions from `from_logits' on, f32 [n_vocab], that may be changed: of
-	 * position pos, in order.  For scoring.  Negative ends the job with this error.
+	 * position pos, in order; where an answer follows, not the last one, which is the answer's.  For
+	 * scoring.  Negative ends the job with this error.
 	 */
 	int (*logits)(void *context, int pos, float *logits, struct llm_err *err);
 	/*
@@ -94,7 +95,12 @@ void llm_scheduler_free(struct llm_scheduler *s);
 /*
  * llm_scheduler_add - take a job.  Its memory is reserved here: the pages of its prompt and of n_max tokens (of an
  * answer without limit: of its prompt and a page, and more as it grows, for which it may have to wait).
- * LLM_EBUSY, with both numbers: there is no room now.  LLM_ETOOLONG, LLM_EDATA: as llm_generate_check.
+ * LLM_EBUSY, with both numbers: there is no room now, or others wait for what there is.  LLM_ETOOLONG: as
+ * llm_generate_check (a prompt alone may fill the context); LLM_EDATA: that, and a token that the model does not
+ * have; LLM_EUSAGE: those of llm_answer_new, and a job without class or answer.
+ *
+ * Where all jobs wait for room the one that came last of the lowest class gives its pages back, and is computed
+ * again when there is room: the same bytes, later.  An answer that alone outgrows all there is ends with LLM_EBUSY.
  */
 int llm_scheduler_add(struct llm_job **out, struct llm_scheduler *s,
     const struct llm_job_params *params, struct llm_err *err);

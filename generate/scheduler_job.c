@@ -178,7 +178,7 @@ llm_job_end(struct llm_scheduler *s, struct llm_job *j, int rc, enum llm_generat
 	if (rc >= 0 && j->hooks.keep != NULL && d->seq->n_pos > 0)
 		j->hooks.keep(j->context, d->seq, j->ids.v, d->seq->n_pos);
 	llm_room_release(s, j);
-	llm_client_leave(s, j->client);
+	llm_turn_leave(s, j->client);
 	s->moved = s->moved || !j->started;
 	struct llm_job_result result = result_of(j, stop);
 	if (j->hooks.done != NULL)

@@ -11,24 +11,24 @@
 
 enum { TURN = 2048 };
 
-struct llm_client *
-llm_client_join(struct llm_scheduler *s, uint64_t id, enum llm_job_class class)
+struct llm_turn *
+llm_turn_join(struct llm_scheduler *s, uint64_t id, enum llm_job_class class)
 {
 	for (int i = 0; i < s->n_client; i++)
 		if (s->client[i]->id == id && s->client[i]->class == class) {
 			s->client[i]->n_job++;
 			return s->client[i];
 		}
-	struct llm_client *c = calloc(1, sizeof *c);
+	struct llm_turn *c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return NULL;
 	/* After those who wait for their turn. */
-	*c = (struct llm_client){.id = id, .class = class, .turn = ++s->n_turn, .n_job = 1};
+	*c = (struct llm_turn){.id = id, .class = class, .turn = ++s->n_turn, .n_job = 1};
 	return s->client[s->n_client++] = c;
 }
 
 void
-llm_client_leave(struct llm_scheduler *s, struct llm_client *c)
+llm_turn_leave(struct llm_scheduler *s, struct llm_turn *c)
 {
 	if (--c->n_job > 0)
 		return;
@@ -39,7 +39,7 @@ llm_client_leave(struct llm_scheduler *s, struct llm_client *c)
 }
 
 void
-llm_client_spend(struct llm_scheduler *s, struct llm_client *c, int n_row, bool done)
+llm_turn_spend(struct llm_scheduler *s, struct llm_turn *c, int n_row, bool done)
 {
 	c->spent += n_row;
 	if (!done && c->spent < TURN)

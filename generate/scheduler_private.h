@@ -11,7 +11,7 @@
 #include "generate/scheduler.h"
 
 /* Whose turn it is within a class. */
-struct llm_client {
+struct llm_turn {
 	uint64_t id;
 	enum llm_job_class class;
 	uint64_t turn; /* the lower goes first; given anew when a turn ends */
@@ -27,7 +27,7 @@ struct llm_job {
 	struct llm_job_hooks hooks;
 	void *context;
 	enum llm_job_class class;
-	struct llm_client *client;
+	struct llm_turn *client;
 	uint64_t number; /* in the order of coming */
 	int from_logits; /* of a job that scores, else past its prompt */
 	int n_page;      /* reserved */
@@ -67,7 +67,7 @@ struct llm_scheduler {
 	const struct llm_model *model;
 	struct llm_job **job; /* [n_job] in the order of coming */
 	int n_job, max_job;
-	struct llm_client **client; /* [n_client] */
+	struct llm_turn **client; /* [n_client] */
 	int n_client;
 	uint64_t n_come, n_turn, n_step;
 	double step_s;
@@ -104,11 +104,10 @@ void llm_job_end(struct llm_scheduler *s, struct llm_job *j, int rc,
 int64_t llm_job_clock_us(void);
 
 /* scheduler_order.c: who goes before whom. */
-struct llm_client *llm_client_join(
-    struct llm_scheduler *s, uint64_t id, enum llm_job_class class);
-void llm_client_leave(struct llm_scheduler *s, struct llm_client *c);
+struct llm_turn *llm_turn_join(struct llm_scheduler *s, uint64_t id, enum llm_job_class class);
+void llm_turn_leave(struct llm_scheduler *s, struct llm_turn *c);
 /* Rows of a prompt went along; done: it is all there. */
-void llm_client_spend(struct llm_scheduler *s, struct llm_client *c, int n_row, bool done);
+void llm_turn_spend(struct llm_scheduler *s, struct llm_turn *c, int n_row, bool done);
 /* Jobs with a prompt to compute, into s->order; returns how many. */
 int llm_order_prompts(struct llm_scheduler *s);
 /* Jobs with an answer under way, likewise: those first that have waited for longest. */

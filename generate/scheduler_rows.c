@@ -187,7 +187,7 @@ stretch_take(struct llm_scheduler *s, struct llm_job *j, float *logits)
 	int pos = d->seq->n_pos, n_score = j->n_logits, rc = 0;
 	bool all = pos == llm_job_goal(j), answers = all && d->n_max != 0;
 	size_t n_vocab = (size_t)d->n_vocab;
-	llm_client_spend(s, j->client, j->n_row, all);
+	llm_turn_spend(s, j->client, j->n_row, all);
 	if (j->hooks.keep != NULL && pos >= LLM_KV_PAGE)
 		j->hooks.keep(j->context, d->seq, j->ids.v, pos / LLM_KV_PAGE * LLM_KV_PAGE);
 	if (!j->prompted && j->hooks.progress != NULL)

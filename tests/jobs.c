@@ -156,25 +156,25 @@ job_reset(struct job *s)
 }
 
 struct llm_job *
-jobs_add(struct llm_scheduler *sched, struct job *s, enum llm_job_class class, uint64_t client)
+jobs_add(struct llm_scheduler *s, struct job *j, enum llm_job_class class, uint64_t client)
 {
 	struct llm_job *job = NULL;
-	struct llm_answer_params answer = answer_params(s);
-	struct llm_job_params params = {.prompt = s->prompt,
-	    .n_prompt = (size_t)s->n_prompt,
-	    .n_max = s->n_max,
-	    .n_draft = s->n_draft,
-	    .n_ctx = s->n_ctx,
-	    .from_logits = s->from_logits,
+	struct llm_answer_params answer = answer_params(j);
+	struct llm_job_params params = {.prompt = j->prompt,
+	    .n_prompt = (size_t)j->n_prompt,
+	    .n_max = j->n_max,
+	    .n_draft = j->n_draft,
+	    .n_ctx = j->n_ctx,
+	    .from_logits = j->from_logits,
 	    .answer = &answer,
 	    .class = class,
 	    .client = client,
 	    .hooks = &hooks,
-	    .context = s};
-	job_reset(s);
-	int rc = llm_scheduler_add(&job, sched, &params, &jobs_err);
+	    .context = j};
+	job_reset(j);
+	int rc = llm_scheduler_add(&job, s, &params, &jobs_err);
 	if (rc < 0)
-		s->rc = rc;
+		j->rc = rc;
 	return rc < 0 ? NULL : job;
 }
 
