@@ -293,6 +293,18 @@ take_state(struct asking *a, const struct llm_wire_value *m, struct llm_err *err
 	return queue >= 0 || prompt != NULL;
 }
 
+/* Whether the daemon cancelled a request that the program did not: its answer is not whole. */
+static int
+check_end(const struct asking *a, const struct llm_wire_value *done, struct llm_err *err)
+{
+	struct llm_wire_bytes stop = {0};
+	int rc = llm_wire_get_bytes(&stop, done, "stop", err);
+	if (rc > 0 && !a->cancelled && stop.n == 6 && memcmp(stop.s, "cancel", 6) == 0)
+		return llm_err_set(err, LLM_EUNAVAILABLE,
+		    "the daemon gave up the request: there is more that it did not say");
+	return rc;
+}
+
 /* A message: 1 where it ends the request. */
 static int
 take_message(struct asking *a, const struct llm_wire_value *m, struct llm_err *err)
@@ -318,6 +330,8 @@ take_message(struct asking *a, const struct llm_wire_value *m, struct llm_err *e
 	int state = take_state(a, m, err);
 	if (state < 0 || (rc = llm_wire_get_map(&done, m, "done", err)) < 0)
 		return state < 0 ? state : rc;
+	if (done != NULL && (rc = check_end(a, done, err)) < 0)
+		return rc;
 	if (state == 0) /* what comes may go to the same terminal */
 		erase(a->d);
 	rc = a->request->take(a->request->context, m, err);

@@ -146,6 +146,13 @@ is 'with one line there' "$(wc -l <"$T/err")" 1
 exits 'and of an object' 69 llm-generate -j -n 6 "$T/text"
 is 'of which nothing is printed' "$(cat "$T/out")" ''
 
+serve cut 2 'ab '
+exits 'one that gives up an answer, too' 69 llm-generate -n 6 "$T/text"
+like 'which is said' "$(cat "$T/err")" '^llm-generate: the daemon gave up'
+serve cut 0
+exits 'before it began a program computes by itself' 0 llm-generate -n 6 "$T/text"
+same 'the same bytes' "$T/alone" "$T/out"
+
 # --- records go on without it
 LLM_SOCKET=$T/none llm-classify -l good,bad "$T/text" >"$T/labels"
 LLM_SOCKET=$T/none llm-score "$T/text" >"$T/scores"
@@ -177,7 +184,7 @@ serve say 1 'ab '
 exits 'the next one is served' 0 llm-generate -n 1 "$T/text"
 if command -v expect >/dev/null; then
 	serve wait 1 'ab '
-	printf 'spawn -noecho sh -c {llm-generate -n 1 %s 2>&1 >%s}\nexpect eof\n' "$T/text" "$T/out" >"$T/wait"
+	printf 'set timeout 60\nspawn -noecho sh -c {llm-generate -n 1 %s 2>&1 >%s}\nexpect eof\n' "$T/text" "$T/out" >"$T/wait"
 	expect "$T/wait" >"$T/seen"
 	like 'on a terminal the place in the queue is shown' "$(cat "$T/seen")" 'llm-generate: waiting, 3 before this'
 	like 'then how much of the prompt is read' "$(cat "$T/seen")" 'llm-generate: 5 of 10 tokens read'
@@ -185,7 +192,7 @@ if command -v expect >/dev/null; then
 	is 'before the answer' "$(cat "$T/out")" 'ab '
 	serve hang 1 'ab '
 	cat >"$T/talk" <<'END'
-set timeout 10
+set timeout 60
 spawn -noecho llm-chat
 expect -re {> $} { send "What?\r" }
 expect {

@@ -10,6 +10,7 @@
  *	refuse NAME TEXT	answers each by this error of LLM_ERRORS
  *	die N [TEXT]	closes the connection after N parts of an answer, each this text
  *	say N [TEXT]	N parts, then the end, which is the limit where no more were asked for
+ *	cut N [TEXT]	N parts, then the end of what was cancelled
  *	hang N [TEXT]	N parts, then nothing until the request is cancelled
  *	wait N [TEXT]	as say, after a while in the queue and a while in the prompt
  *	none		closes the connection when a request comes
@@ -203,6 +204,8 @@ answer(int fd, struct llm_wire_out *o, int64_t id, bool cancel, int64_t n)
 		return false;
 	if (is("none") || !say_parts(fd, o, id))
 		return false;
+	if (is("cut"))
+		return say_end(fd, o, id, "cancel");
 	return is("say") || is("wait") ? say_end(fd, o, id, n == atoi(arg) ? "limit" : "end")
 				       : is("hang");
 }
