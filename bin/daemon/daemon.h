@@ -29,6 +29,7 @@ enum {
 #define MAX_HELD (UINT64_C(512) << 20)
 
 struct engine;
+struct keeping;
 struct models;
 struct peer;
 struct server;
@@ -61,9 +62,13 @@ struct daemon {
 	int n_under_way;     /* requests */
 	uint64_t held_bytes; /* of messages that came */
 	uint64_t start_ms;
-	int n_keeping;  /* prompts on their way to the disk */
-	bool kv_failed; /* which was told */
+	int n_keeping; /* prompts on their way to the disk */
+	int n_keep_worker;
+	struct keeping *keep_waiting; /* keep.c's: the first */
+	bool kv_failed;               /* which was told */
 	bool stopping;
+	bool lingers, impatient; /* for answers that are not yet read */
+	struct loop_timer *linger;
 };
 
 /* What happened, one line on stderr. */

@@ -10,9 +10,13 @@
 
 #include <stdlib.h>
 
-enum { MOST = 8 }; /* on their way at a time: their pages take memory until they are there */
+enum {
+	MOST = 8,   /* on their way at a time: their pages take memory until they are there */
+	WORKERS = 2 /* of the loop's four: a slow disk is not to hold up what others prepare */
+};
 
 struct keeping {
+	struct keeping *next; /* that waits for a worker */
 	struct daemon *daemon;
 	struct kept *kept;
 	int rc;
@@ -33,11 +37,29 @@ keep_work(void *context)
 	llm_kvstore_close(s);
 }
 
+static void on_kept(void *context);
+
+/* Those that have waited for longest, while there are workers. */
+static void
+workers_take(struct daemon *d)
+{
+	while (d->keep_waiting != NULL && d->n_keep_worker < WORKERS) {
+		struct keeping *k = d->keep_waiting;
+		d->keep_waiting = k->next;
+		d->n_keep_worker++;
+		if (loop_work(d->loop, keep_work, on_kept, k, &k->err) < 0) {
+			k->rc = LLM_ENOMEM;
+			on_kept(k);
+		}
+	}
+}
+
 static void
 on_kept(void *context)
 {
 	struct keeping *k = context;
 	struct daemon *d = k->daemon;
+	d->n_keep_worker--;
 	if (k->rc < 0 && !d->kv_failed) {
 		d->kv_failed = true;
 		event("not all prompts are kept: %s", k->err.msg);
@@ -45,6 +67,7 @@ on_kept(void *context)
 	engine_spent(d->engine, k->kept);
 	d->n_keeping--;
 	free(k);
+	workers_take(d);
 	daemon_ended(d);
 }
 
@@ -52,14 +75,15 @@ void
 keep_start(struct daemon *d, struct kept *x)
 {
 	struct keeping *k = d->n_keeping < MOST ? calloc(1, sizeof *k) : NULL;
+	struct keeping **end = &d->keep_waiting;
 	if (k == NULL) {
 		engine_spent(d->engine, x);
 		return;
 	}
 	*k = (struct keeping){.daemon = d, .kept = x};
 	d->n_keeping++;
-	if (loop_work(d->loop, keep_work, on_kept, k, &k->err) < 0) {
-		k->rc = LLM_ENOMEM;
-		on_kept(k);
-	}
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = k;
+	workers_take(d);
 }

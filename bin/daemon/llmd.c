@@ -21,7 +21,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 1024, MAPPED_BYTES = 64 << 10 };
+enum {
+	MAX_THREADS = 1024,
+	MAPPED_BYTES = 64 << 10,
+	LINGER_MS = 5000, /* for who has an answer still to read, when all is done */
+};
 
 static struct daemon daemon;
 
@@ -80,11 +84,36 @@ check(int rc, const struct llm_err *err)
 		tool_die(err);
 }
 
+static bool
+unread(const struct daemon *d)
+{
+	for (const struct peer *p = d->peers; p != NULL; p = p->next)
+		if (!p->dead && p->n_out > p->at_out)
+			return true;
+	return false;
+}
+
 void
 daemon_ended(struct daemon *d)
 {
-	if (d->stopping && d->n_under_way == 0 && d->n_keeping == 0 && !models_busy(d->models))
-		loop_stop(d->loop);
+	if (!d->stopping || d->n_under_way > 0 || d->n_keeping > 0 || models_busy(d->models))
+		return;
+	/* Who reads slowly gets the end of his answer; who does not read holds nothing up for long. */
+	if (unread(d) && !d->impatient) {
+		if (!d->lingers)
+			loop_timer_set(d->linger, LINGER_MS, false);
+		d->lingers = true;
+		return;
+	}
+	loop_stop(d->loop);
+}
+
+static void
+on_linger_over(void *context)
+{
+	struct daemon *d = context;
+	d->impatient = true;
+	daemon_ended(d);
 }
 
 void
@@ -97,6 +126,7 @@ daemon_stop(struct daemon *d, bool now)
 		d->server = NULL;
 	}
 	d->stopping = true;
+	d->impatient = now;
 	for (struct peer *p = d->peers; now && p != NULL; p = p->next)
 		for (struct request *r = p->requests, *next; r != NULL; r = next) {
 			next = r->next;
@@ -205,6 +235,7 @@ main(int argc, char **argv)
 	    .context = waker};
 	check(engine_new(&d->engine, &ep, &err), &err);
 	check(models_new(&d->models, d, &err), &err);
+	check(loop_timer_new(&d->linger, d->loop, on_linger_over, d, &err), &err);
 	engine_limit(d->engine, d->memory_bytes);
 	event("ready: %s", d->path);
 	notify("READY=1");
@@ -218,6 +249,7 @@ main(int argc, char **argv)
 	engine_free(d->engine);
 	models_free(d->models);
 	loop_wake_free(waker);
+	loop_timer_free(d->linger);
 	for (int i = 0; i < 3; i++)
 		loop_signal_free(signals[i]);
 	loop_free(d->loop);

@@ -413,6 +413,8 @@ peers_tidy(struct daemon *d)
 		if (p->dead)
 			peer_free(p);
 	}
+	if (d->stopping)
+		daemon_ended(d);
 }
 
 /* What a connection that cannot be served is told, in as far as it listens. */

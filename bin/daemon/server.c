@@ -31,6 +31,7 @@ struct server {
 	int fd;
 	struct loop_watch *watch;
 	struct loop_timer *pause;
+	bool full; /* there was no descriptor for the last one, which was told */
 	bool made; /* the name is ours to remove, while it is this one: */
 	struct stat name;
 };
@@ -146,10 +147,13 @@ on_connect(void *context, int events)
 	for (int i = 0; i < TAKE; i++) {
 		int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
+			s->full = false;
 			peer_accept(s->daemon, fd);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 			   errno == ENOBUFS) {
-			event("a connection waits: %s", strerror(errno));
+			if (!s->full)
+				event("connections wait: %s", strerror(errno));
+			s->full = true;
 			loop_watch_set(s->watch, 0);
 			loop_timer_set(s->pause, FULL_PAUSE_MS, false);
 			return;
