@@ -31,7 +31,7 @@ int ctl_ask(const struct llm_wire_value **done, struct llm_client *c,
 
 /* Plain data; strings are the message's. */
 struct ctl_model {
-	struct llm_wire_bytes name, path, shared;
+	struct llm_wire_bytes name, path, shared, state;
 	int64_t n_bytes, kv_bytes, jobs;
 	bool locked;
 };

@@ -39,7 +39,9 @@ ctl_print_status(const struct ctl_status *s)
 		field(m->name);
 		tool_printf("\t%" PRId64 "\t%" PRId64, m->n_bytes, m->kv_bytes);
 		field(m->shared);
-		tool_printf("\t%s\t%" PRId64, m->locked ? "locked" : "-", m->jobs);
+		tool_printf("\t%s", m->locked ? "locked" : "-");
+		field(m->state);
+		tool_printf("\t%" PRId64, m->jobs);
 		field(m->path);
 		tool_printf("\n");
 	}

@@ -118,7 +118,7 @@ static int
 model_read(struct ctl_model *m, const struct llm_wire_value *v, struct llm_err *err)
 {
 	if (text(&m->name, v, "name", err) < 0 || text(&m->path, v, "path", err) < 0 ||
-	    text(&m->shared, v, "shared", err) < 0 ||
+	    text(&m->shared, v, "shared", err) < 0 || text(&m->state, v, "state", err) < 0 ||
 	    number(&m->n_bytes, v, "bytes", err) < 0 ||
 	    number(&m->kv_bytes, v, "kv_bytes", err) < 0 ||
 	    number(&m->jobs, v, "jobs", err) < 0 ||

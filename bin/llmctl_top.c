@@ -201,12 +201,13 @@ draw_status(struct screen *c, const struct ctl_status *s)
 	    s->pid, up / 3600, (int)(up / 60 % 60), (int)(up % 60), s->tok_s, s->running,
 	    s->queue, amount(a, s->memory_bytes), amount(b, s->budget_bytes), s->n_peer);
 	line(c, false, " ");
-	line(c, true, "%-28s %9s %9s %5s  %s", "MODEL", "WEIGHTS", "KV", "JOBS", "MEMORY");
+	line(c, true, "%-28s %9s %9s %5s  %s", "MODEL", "WEIGHTS", "KV", "JOBS", "STATE");
 	for (size_t i = 0; i < s->n_model; i++) {
 		const struct ctl_model *m = &s->model[i];
-		line(c, false, "%-28.*s %9s %9s %5" PRId64 "  %.*s%s", (int)m->name.n,
+		line(c, false, "%-28.*s %9s %9s %5" PRId64 "  %.*s, %.*s%s", (int)m->name.n,
 		    m->name.s, amount(a, m->n_bytes), amount(b, m->kv_bytes), m->jobs,
-		    (int)m->shared.n, m->shared.s, m->locked ? ", locked" : "");
+		    (int)m->state.n, m->state.s, (int)m->shared.n, m->shared.s,
+		    m->locked ? ", locked" : "");
 	}
 	line(c, false, " ");
 }

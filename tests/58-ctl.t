@@ -67,8 +67,8 @@ while True:
         put({"id": i, "queue": 3})
         put({"id": i, "done": {"pid": 4711, "uptime_ms": 93784500, "memory_bytes": 2**33, "budget_bytes": 2**34,
             "models": [{"name": "small\tone", "path": "/m/a\"b\\c\nd.gguf", "id": b"\0" * 16, "bytes": 100 << 20,
-                "kv_bytes": 5 << 20, "locked": True, "shared": "file", "jobs": 2},
-                {"name": "other", "path": "/m/other.gguf", "bytes": 7, "shared": "memory"}],
+                "kv_bytes": 5 << 20, "locked": True, "shared": "file", "state": "ready", "jobs": 2},
+                {"name": "other", "path": "/m/other.gguf", "bytes": 7, "shared": "memory", "state": "opening"}],
             "clients": [{"pid": 12, "name": b"evil\x1b[31m\xff", "class": "interactive", "jobs": 1, "tokens": 42}],
             "queue": 3, "running": 2, "tok_s": 31.25, "later": [1]}})
     elif op == "stats":
@@ -100,8 +100,8 @@ if [ -n "$python" ]; then
 	serve says
 	is 'status: the daemon, its models, its clients' "$(llmctl status)" "$(
 		printf 'daemon\t4711\t93784.5\t8589934592\t17179869184\t2\t3\t31.2\n'
-		printf 'model\tsmall\\tone\t104857600\t5242880\tfile\tlocked\t2\t/m/a"b\\\\c\\nd.gguf\n'
-		printf 'model\tother\t7\t0\tmemory\t-\t0\t/m/other.gguf\n'
+		printf 'model\tsmall\\tone\t104857600\t5242880\tfile\tlocked\tready\t2\t/m/a"b\\\\c\\nd.gguf\n'
+		printf 'model\tother\t7\t0\tmemory\t-\topening\t0\t/m/other.gguf\n'
 		printf 'client\t12\tevil\\x1B[31m\\xFF\tinteractive\t1\t42\n'
 	)"
 	serve says
@@ -208,7 +208,7 @@ if [ -n "$python" ]; then
 		# The other screen, a head, models and clients, no byte that the terminal would obey.
 		see {\e\[\?1049h\e\[\?25l}
 		see {llmd 4711, up 26:03:04   31\.2 tok/s   2 running, 3 waiting   8\.0 GiB of 16 GiB   1 clients}
-		see {small\?one +100 MiB +5\.0 MiB +2  file, locked}
+		see {small\?one +100 MiB +5\.0 MiB +2  ready, file, locked}
 		see {interactive +12 +240  0\.5 / 1\.0 / 2\.2 +10 / 20 / 30 +4\.0 / 5\.0 / 6\.0}
 		see {batch +0 +0  - / - / -}
 		see {evil\?\[31m}
@@ -260,7 +260,7 @@ if [ -x "$LLM_TEST_BIN/llmd" ]; then
 	until llmctl status >/dev/null 2>&1 || [ $((n += 1)) -gt 200 ]; do sleep 0.05; done
 	like 'a daemon without models has a status' "$(llmctl status)" "^daemon	$daemon	"
 	exits 'llmctl loads one' 0 llmctl load made
-	like 'which is there by its name then' "$(llmctl status)" "^model	made	[1-9][0-9]*	[0-9]+	[a-z]+	(locked|-)	0	$(realpath "$HOME")/.local/share/llm/models/made/model\.gguf$"
+	like 'which is there by its name then' "$(llmctl status)" "^model	made	[1-9][0-9]*	[0-9]+	[a-z]+	(locked|-)	ready	0	$(realpath "$HOME")/.local/share/llm/models/made/model\.gguf$"
 	like 'with its memory' "$(llmctl status)" '^daemon	[0-9]+	[0-9.]+	[1-9][0-9]*	[1-9][0-9]*	0	0	'
 	echo 'Once upon a time' | llm-generate --daemon -m made -n 5 >/dev/null
 	like 'what was asked for stands in the stats' "$(llmctl stats)" '^class	pipe	1	5	[0-9.]+	'
@@ -268,6 +268,7 @@ if [ -x "$LLM_TEST_BIN/llmd" ]; then
 	exits 'all of it for Prometheus' 0 llmctl stats --prometheus
 	is 'each family once' "$(grep '^# TYPE' "$T/out" | sort | uniq -d)" ''
 	like 'with its tokens' "$(cat "$T/out")" '^llmd_answer_tokens_total\{class="pipe"\} 5$'
+	exits 'a full disk is told' 74 sh -c 'llmctl status >/dev/full'
 	exits 'llmctl unloads it' 0 llmctl unload made
 	unlike 'and it is gone' "$(llmctl status)" '^model'
 	refuses 'what is not loaded is not unloaded' 66 'made|loaded' llmctl unload made
