@@ -9,6 +9,7 @@
 #include "libcore/forward.h"
 
 #include "libcore/fmath.h"
+#include "libcore/pages.h"
 #include "libcore/pass.h"
 #include "libcore/size.h"
 
@@ -463,7 +464,7 @@ pass_allocate(struct llm_pass *p, struct llm_err *err)
 	size_t bytes;
 	if (!llm_scratch_layout(&p->scratch, &bytes, NULL, c, rows, n_thread))
 		return llm_err_nomem(err, SIZE_MAX);
-	p->memory = aligned_alloc(64, bytes);
+	p->memory = llm_pages_new(bytes);
 	p->freq = calloc((size_t)c->d_head / 2, sizeof *p->freq);
 	p->row = calloc((size_t)rows, sizeof *p->row);
 	p->live = calloc((size_t)rows + 1, sizeof *p->live);
