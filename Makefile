@@ -227,7 +227,7 @@ bench bench-peer bench-rates: all $(BENCH_FILES) $(BUILD)/tests/mkgguf
 # Each fuzz target for a minute, from what the tree keeps for it in tests/fuzz/corpus, else from the broken models that
 # the tests make; what it finds besides stays in its corpus in $(BUILD).
 FUZZ_SECONDS = 60
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(GENERATE)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SUPPORT) $(BUILD)/embed.a $(GENERATE)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
 
 fuzz:
