@@ -53,6 +53,9 @@ check(int first, int argc)
 {
 	if (opt.build != NULL && opt.add != NULL)
 		tool_usage("-b builds and -a adds: one of them");
+	const char *index = opt.build != NULL ? opt.build : opt.add;
+	if (index != NULL && (index[0] == '\0' || strcmp(index, "-") == 0))
+		tool_usage("'%s': an index is a file: give its name", index);
 	if (opt.fit != NULL && strcmp(opt.fit, "head") != 0)
 		tool_usage("--fit is 'head' here");
 	if (opt.build == NULL && opt.add == NULL && first == argc)

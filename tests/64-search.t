@@ -120,6 +120,7 @@ like 'by its number' "$(cat "$T/err")" 'record 11: [0-9]+ tokens, and the model 
 is 'the other lines are found' "$(llm-search -n 1 "$T/long.idx" breakfast | cut -f 2)" 2
 exits 'or its head is kept' 0 llm-search --fit head -b "$T/long.idx" "$T/long"
 like 'and said' "$(cat "$T/err")" '1 of 11 records were longer'
+refuses 'an index is a file, and not the standard output' 64 'an index is a file' llm-search -b - "$T/notes"
 refuses 'building and adding at once is refused' 64 'one of them' llm-search -a "$T/x" -b "$T/x"
 refuses 'no index is refused' 64 'no index' llm-search
 exits 'a full disk is an output error' 74 sh -c 'llm-search "$1" lunch >/dev/full' - "$T/notes.idx"
