@@ -354,6 +354,29 @@ addresses(void)
 	llm_client_close(NULL);
 }
 
+/* One that takes no connection: so many wait already that connect(2) refuses at once. */
+static void
+crowd(void)
+{
+	struct llm_client *c = NULL;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int waiting[64], n = 0, fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(a.sun_path, sizeof a.sun_path, "%s/crowd", dir);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 1) < 0)
+		exit(1);
+	do
+		waiting[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	while (connect(waiting[n++], (struct sockaddr *)&a, sizeof a) == 0 && n < 64);
+	double at = now();
+	tap_ok(llm_client_open(&c, a.sun_path, "test", &err) == LLM_EUNAVAILABLE &&
+		   now() - at > 1.5 && now() - at < 15,
+	    "where others wait to be taken it waits too, and not for ever");
+	while (n > 0)
+		close(waiting[--n]);
+	close(fd);
+	unlink(a.sun_path);
+}
+
 /* A server of another user must not get a byte. */
 static void
 serve_stranger(int fd)
@@ -694,6 +717,7 @@ main(void)
 	both_ways();
 	signals();
 	descriptors();
+	crowd();
 	strangers();
 	rmdir(dir);
 	return tap_done();
