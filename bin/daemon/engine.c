@@ -4,6 +4,8 @@
  * The thread that computes; see engine.h.  In turn: what has come is taken, every scheduler that has work makes
  * one step, and one of the jobs that are no scheduler's gets a slice of time.
  */
+#include "bin/daemon/engine.h"
+
 #include "bin/daemon/lane.h"
 
 #include <pthread.h>
