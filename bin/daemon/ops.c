@@ -43,7 +43,7 @@ run_unload(struct request *r)
 {
 	struct llm_err err;
 	struct llm_wire_bytes name = {0};
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	char path[4096];
 	int rc = llm_wire_get_bytes(&name, r->map, "model", &err);
 	if (rc == 0 || (rc > 0 && (name.n >= sizeof path || memchr(name.s, '\0', name.n))))

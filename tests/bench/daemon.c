@@ -439,6 +439,10 @@ main(int argc, char **argv)
 	    {"together", together}, {"interactive", interactive}, {"hangup", hangup},
 	    {"crowd", crowd}, {"memory", memory}};
 	model = argc > 1 ? argv[1] : getenv("LLM_TEST_MODEL");
+	if (argc < 2 && (model == NULL || model[0] == '\0')) {
+		fprintf(stderr, "bench/daemon: no model: nothing is measured\n");
+		return 0;
+	}
 	if (model == NULL || model[0] != '/')
 		die("usage: bench/daemon /path/of/MODEL [LLMD [FIGURE...]]");
 	llmd = argc > 2 ? argv[2] : llmd;
