@@ -34,6 +34,7 @@ stop() {
 	wait "$pid" 2>/dev/null
 	pid=
 }
+# shellcheck disable=SC2317 # the trap calls it
 ended() {
 	tap_was=$?
 	stop

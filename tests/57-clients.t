@@ -15,9 +15,10 @@ S=$T/sock
 : >"$T/log"
 llmd -s "$S" -m "$model" >/dev/null 2>"$T/log" </dev/null &
 pid=$!
+# shellcheck disable=SC2317 # the trap calls it
 ended() {
 	tap_was=$?
-	kill $pid 2>/dev/null
+	kill "$pid" 2>/dev/null
 	(exit "$tap_was")
 	tap_cleanup
 }

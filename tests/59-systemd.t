@@ -12,6 +12,7 @@ done
 export LLM_MODEL="$T/model.gguf"
 echo 'The cat sat on the mat' >"$T/text"
 other=
+# shellcheck disable=SC2317 # the trap calls it
 ended() {
 	tap_was=$?
 	[ -z "$other" ] || kill "$other" 2>/dev/null
