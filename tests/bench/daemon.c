@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: ISC
  *
  * What the daemon costs and gives, from outside: bench/daemon MODEL [LLMD [FIGURE...]] starts one (bin/llmd) and prints
- * figure, target and value, tab-separated; all figures unless some are named.
+ * name, figure, target and value, tab-separated; all figures unless some are named.
  */
 #define _GNU_SOURCE
 #include "libcore/client.h"
@@ -46,10 +46,11 @@ die(const char *what)
 	exit(1);
 }
 
+/* name: what targets.tsv calls it, behind "daemon-"; "-" where it has no target. */
 static void
-row(const char *figure, const char *target, double value)
+row(const char *name, const char *figure, const char *target, double value)
 {
-	printf("%s\t%s\t%.4g\n", figure, target, value);
+	printf("%s\t%s\t%s\t%.4g\n", name, figure, target, value);
 	fflush(stdout);
 }
 
@@ -221,18 +222,18 @@ start(void)
 		poll(NULL, 0, 1);
 	}
 	if (is_wanted("ready"))
-		row("ready after start, s", "<= 0.1", now() - begin);
+		row("ready", "ready after start, s", "<= 0.1", now() - begin);
 	ask(c, &(struct ask){.n_prompt = 4, .n = 1, .class = "pipe"});
 	hear(c);
 	if (is_wanted("ready"))
-		row("first answer after start, s", "-", now() - begin);
+		row("-", "first answer after start, s", "-", now() - begin);
 	llm_client_close(c);
 }
 
 static void
 memory(void)
 {
-	row("private memory, no keys and values kept, MiB", "<= 60",
+	row("private", "private memory, no keys and values kept, MiB", "<= 60",
 	    status_kib("RssAnon") / 1024);
 }
 
@@ -246,8 +247,8 @@ hello(void)
 		llm_client_close(client());
 		v[i] = 1e3 * (now() - begin);
 	}
-	row("connection to hello, median, ms", "<= 1", quantile(v, N, 0.5));
-	row("connection to hello, p99, ms", "-", quantile(v, N, 0.99));
+	row("hello", "connection to hello, median, ms", "<= 1", quantile(v, N, 0.5));
+	row("-", "connection to hello, p99, ms", "-", quantile(v, N, 0.99));
 }
 
 static void
@@ -262,8 +263,9 @@ overhead(void)
 		struct told t = hear(c);
 		v[i] = 1e3 * (now() - begin - t.computed_s);
 	}
-	row("over the passes, a warm client, median, ms", "<= 1", quantile(v, N, 0.5));
-	row("over the passes, a warm client, p99, ms", "<= 3", quantile(v, N, 0.99));
+	row("over", "over the passes, a warm client, median, ms", "<= 1", quantile(v, N, 0.5));
+	row("over-p99", "over the passes, a warm client, p99, ms", "<= 3",
+	    quantile(v, N, 0.99));
 	llm_client_close(c);
 }
 
@@ -284,7 +286,7 @@ small(void)
 			die("tokenize");
 		v[i] = 1e3 * (now() - begin);
 	}
-	row("tokenize, median, ms", "-", quantile(v, N, 0.5));
+	row("-", "tokenize, median, ms", "-", quantile(v, N, 0.5));
 	llm_client_close(c);
 }
 
@@ -340,9 +342,9 @@ together(void)
 		one = a > one ? a : one;
 		many = b > many ? b : many;
 	}
-	row("decode, 1 client, tok/s", "-", one);
-	row("decode, 16 clients, of that of 1", ">= 6 (AVX-512, 40 GB/s), >= 4 above 60",
-	    many / one);
+	row("-", "decode, 1 client, tok/s", "-", one);
+	row("sixteen", "decode, 16 clients, of that of 1",
+	    ">= 6 (AVX-512, 40 GB/s), >= 4 above 60", many / one);
 }
 
 /* An interactive request while eight clients send long prompts. */
@@ -376,9 +378,10 @@ interactive(void)
 	}
 	atomic_store(&ending, true);
 	/* They are not waited for: their prompts are long. */
-	row("its first token alone, s", "-", alone);
-	row("first token while 8 send 1,500 tokens, longest, s", "S <= 0.3, 1B <= 0.6", first);
-	row("its 8 tokens done, longest, s", "<= 10 steps and its prefill", done);
+	row("-", "its first token alone, s", "-", alone);
+	row("first", "first token while 8 send 1,500 tokens, longest, s", "S <= 0.3, 1B <= 0.6",
+	    first);
+	row("-", "its 8 tokens done, longest, s", "<= 10 steps and its prefill", done);
 	llm_client_close(c);
 	for (int i = 0; i < OTHERS; i++)
 		pthread_join(l[i].thread, NULL);
@@ -402,7 +405,7 @@ hangup(void)
 		double s = now() - begin;
 		worst = s > worst ? s : worst;
 	}
-	row("idle after a hang-up in 4,000 tokens, longest, s", "<= 0.15", worst);
+	row("hangup", "idle after a hang-up in 4,000 tokens, longest, s", "<= 0.15", worst);
 }
 
 static void
@@ -417,7 +420,8 @@ crowd(void)
 			die("connect");
 	double begin = now();
 	llm_client_close(client());
-	row("connection to hello beside 200 silent ones, ms", "<= 1", 1e3 * (now() - begin));
+	row("silent", "connection to hello beside 200 silent ones, ms", "<= 1",
+	    1e3 * (now() - begin));
 	for (int i = 0; i < 200; i++)
 		close(fd[i]);
 	double before = status_kib("RssAnon");
@@ -425,8 +429,9 @@ crowd(void)
 		llm_client_close(client());
 	begin = now();
 	llm_client_close(client());
-	row("connection to hello after 1,000 hang-ups, ms", "2 steps", 1e3 * (now() - begin));
-	row("growth by 1,000 hang-ups, KiB", "0", status_kib("RssAnon") - before);
+	row("-", "connection to hello after 1,000 hang-ups, ms", "2 steps",
+	    1e3 * (now() - begin));
+	row("growth", "growth by 1,000 hang-ups, KiB", "0", status_kib("RssAnon") - before);
 }
 
 int
