@@ -270,6 +270,9 @@ if [ -x "$LLM_TEST_BIN/llmd" ]; then
 	like 'with its tokens' "$(cat "$T/out")" '^llmd_answer_tokens_total\{class="pipe"\} 5$'
 	exits 'a full disk is told' 74 sh -c 'llmctl status >/dev/full'
 	exits 'llmctl unloads it' 0 llmctl unload made
+	# What it kept is given back by a worker.
+	n=0
+	while llmctl status | grep -q '^model' && [ $((n += 1)) -lt 200 ]; do sleep 0.05; done
 	unlike 'and it is gone' "$(llmctl status)" '^model'
 	refuses 'what is not loaded is not unloaded' 66 'made|loaded' llmctl unload made
 	refuses 'what is no model is not loaded' 65 'not a GGUF|GGUF' llmctl load ./tests/58-ctl.t
