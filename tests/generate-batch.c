@@ -72,6 +72,16 @@ tree(void)
 	spell(&l, 2, "x", 1);
 	tap_ok(l.n_label == 3 && l.n_node == 6, "a spelling belongs to one label, once");
 	tap_ok(l.n_inner == 3 && l.depth == 2, "inner nodes are those with children");
+	struct llm_labels many = {0};
+	for (llm_token i = 0; i < 2000; i++) {
+		llm_token ids[] = {i % 200, i};
+		must(llm_labels_put(&many, i, ids, 2, NULL));
+	}
+	bool unlisted = many.n_inner == 0;
+	must(llm_labels_list(&many, NULL));
+	tap_ok(unlisted && many.n_inner == 201 && many.depth == 1 && many.n_label == 2000,
+	    "of many labels they are listed once, at the end");
+	llm_labels_free(&many);
 	tap_ok(llm_labels_costs_nothing(&l, a, 2) && llm_labels_costs_nothing(&l, one, 1) &&
 		   !llm_labels_costs_nothing(&l, z, 2),
 	    "a spelling that ends beside others costs nothing more");

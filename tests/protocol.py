@@ -367,6 +367,55 @@ def not_reading():
     c.close()
 
 
+def at_the_limits():
+    c = Client()
+    for i in range(64):
+        c.put({"id": i, "op": "generate", "model": MODEL, "ids": [1, 2, 3], "n": -1, "class": "batch"})
+    c.put({"id": 64, "op": "cancel", "target": 63})
+    r = c.get()
+    while r is not None and r.get("id") != 64:
+        r = c.get()
+    report(r == {"id": 64, "done": {"found": True}}, "with 64 requests under way one can still be cancelled", r)
+    c.close()
+
+    c = Client()
+    for i in range(40):
+        c.put({"id": i, "op": "weights", "model": MODEL})
+    time.sleep(0.2)
+    b, n_fds, said = b"", 0, []
+    while len(said) < 40:
+        more, fds, _, _ = socket.recv_fds(c.s, 1 << 16, 16)
+        if not more:
+            break
+        b += more
+        n_fds += len(fds)
+        for fd in fds:
+            os.close(fd)
+        while len(b) >= 4 and len(b) - 4 >= struct.unpack(">I", b[:4])[0]:
+            n = struct.unpack(">I", b[:4])[0]
+            said.append(msgpack.unpackb(b[4:4 + n]))
+            b = b[4 + n:]
+    n_done = sum("done" in r for r in said)
+    report(len(said) == 40 and n_done == n_fds > 0, "no descriptor is promised and not passed", said, n_fds)
+    c.close()
+
+    c = Client()
+    r = c.ask(op="tokenize", model=MODEL, text=b"\x01" * (1100 << 10))
+    report(r is not None and r.get("id") == 1 and "too large" in r["error"]["text"], "an answer that is too large is an error", r)
+    r = c.ask(op="tokenize", model=MODEL, text=b"a")
+    report(r is not None and "done" in r, "of its request alone", r)
+    c.close()
+
+    held = [Client() for _ in range(33)]
+    for x in held:
+        x.send(struct.pack(">I", 16 << 20) + bytes(9 << 20))
+    c = Client()
+    r = c.ask(op="tokenize", model=MODEL, text=b"a")
+    report(r is not None and "done" in r, "large halves of messages leave room for small ones", r)
+    for x in held + [c]:
+        x.close()
+
+
 os.mkfifo(PATH + ".fifo")
 warm = Client()
 warm.ask(op="load", model=MODEL)
@@ -378,6 +427,7 @@ not_messages()
 slow_and_half()
 descriptors()
 not_reading()
+at_the_limits()
 for _ in range(100):
     if n_fd() <= start_fd + 2:
         break

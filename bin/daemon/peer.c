@@ -195,8 +195,9 @@ flush(struct peer *p)
 	while (!p->dead && p->at_out < p->n_out) {
 		size_t n = p->n_out - p->at_out;
 		bool with = p->n_passing > 0 && p->passing[0].at == p->sent;
-		if (!with && p->n_passing > 0 && p->passing[0].at - p->sent < n)
-			n = (size_t)(p->passing[0].at - p->sent);
+		/* Up to the byte that the next one goes with. */
+		if (p->n_passing > with && p->passing[with].at - p->sent < n)
+			n = (size_t)(p->passing[with].at - p->sent);
 		ssize_t sent = send_some(p, n, with ? p->passing[0].fd : -1);
 		if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 			if (p->last) { /* who does not read need not be told */
