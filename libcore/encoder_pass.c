@@ -7,6 +7,7 @@
  */
 #include "libcore/encoder_pass.h"
 
+#include "libcore/pages.h"
 #include "libcore/size.h"
 
 #include <stdlib.h>
@@ -327,7 +328,7 @@ allocate(struct llm_encoding *p, struct llm_err *err)
 	size_t bytes;
 	if (!layout(p, &bytes, NULL))
 		return llm_err_nomem(err, SIZE_MAX);
-	p->memory = aligned_alloc(64, bytes);
+	p->memory = llm_pages_new(bytes);
 	if (p->memory == NULL)
 		return llm_err_nomem(err, bytes);
 	layout(p, &bytes, p->memory);
