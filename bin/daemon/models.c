@@ -141,7 +141,8 @@ void
 models_dropped(struct models *m, struct resident *r)
 {
 	for (struct model *x = m->first; x != NULL; x = x->next)
-		if (x->resident == r) {
+		/* Of one that is being opened the other thread has the field. */
+		if (x->state == MODEL_LEAVING && x->resident == r) {
 			model_close(x);
 			return;
 		}
