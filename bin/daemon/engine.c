@@ -202,15 +202,20 @@ lanes_drop(struct engine *e, const struct resident *r)
 	}
 }
 
+int
+engine_expect(struct resident *r, struct llm_err *err)
+{
+	r->farewell = calloc(1, sizeof(struct notice));
+	return r->farewell == NULL ? llm_err_nomem(err, sizeof(struct notice)) : 0;
+}
+
 static void
 model_drop(struct engine *e, struct resident *r)
 {
 	lanes_drop(e, r);
-	struct notice *n = calloc(1, sizeof *n);
-	if (n == NULL)
-		return; /* it stays, unused: there is no memory to say so */
-	n->kind = NOTICE_DROPPED;
-	n->resident = r;
+	struct notice *n = r->farewell;
+	r->farewell = NULL;
+	*n = (struct notice){.kind = NOTICE_DROPPED, .resident = r};
 	engine_tell(e, n);
 }
 

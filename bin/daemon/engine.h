@@ -136,7 +136,9 @@ void engine_free(struct engine *e);
 void engine_submit(struct engine *e, struct job *j);
 /* engine_cancel - the job ends within a step, with LLM_GENERATE_CANCEL, unless it has ended. */
 void engine_cancel(struct engine *e, struct job *j);
-/* engine_drop - let go of a model, of which no job is there and none will come. */
+/* engine_expect - a model is to be used: what will say that it no longer is.  LLM_ENOMEM. */
+int engine_expect(struct resident *r, struct llm_err *err);
+/* engine_drop - let go of a model, of which no job is there and none will come; cannot fail. */
 void engine_drop(struct engine *e, struct resident *r);
 /* engine_spent - what a KEPT gave. */
 void engine_spent(struct engine *e, struct kept *k);

@@ -248,6 +248,10 @@ open_work(void *context)
 {
 	struct model *x = context;
 	x->rc = resident_open(&x->resident, x->path, &x->watch, &x->err);
+	if (x->rc >= 0 && (x->rc = engine_expect(x->resident, &x->err)) < 0) {
+		resident_close(x->resident);
+		x->resident = NULL;
+	}
 }
 
 static void

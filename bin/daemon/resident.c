@@ -202,6 +202,7 @@ resident_close(struct resident *r)
 	llm_gguf_close(r->encoder);
 	if (r->memory >= 0)
 		close(r->memory);
+	free(r->farewell);
 	free(r->path);
 	free(r);
 }

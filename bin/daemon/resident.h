@@ -31,6 +31,8 @@ struct resident {
 	bool known;
 
 	struct resident *next_drop; /* the engine's */
+	void *
+	    farewell; /* its word that nothing uses it any more: there from the first, so that it cannot fail */
 
 	/* Set by the thread that computes, read by others. */
 	_Atomic uint64_t kv_bytes;

@@ -17,13 +17,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
 	LISTEN_FD = 3, /* the first that is passed, by convention */
 	BACKLOG = 512,
-	TAKE = 32,         /* connections taken at once, then others are heard */
-	FULL_PAUSE_MS = 50 /* where there is no descriptor for one more */
+	TAKE = 32,          /* connections taken at once, then others are heard */
+	FULL_PAUSE_MS = 50, /* where there is no descriptor for one more */
+	LOCK_TRIES = 200    /* of 10 ms, for the folder of the socket */
 };
 
 struct server {
@@ -112,8 +114,10 @@ name_make(struct server *s, const char *path, struct llm_err *err)
 	int folder = folder_open(path, err);
 	if (folder < 0)
 		return folder;
-	while (flock(folder, LOCK_EX) < 0 && errno == EINTR)
-		;
+	/* Two that start at once take turns; who holds the folder for longer is no daemon, and holds up none. */
+	const struct timespec moment = {.tv_nsec = 10000000};
+	for (int i = 0; i < LOCK_TRIES && flock(folder, LOCK_EX | LOCK_NB) < 0; i++)
+		(void)nanosleep(&moment, NULL);
 	int rc = name_take(s, path, err);
 	close(folder);
 	return rc;
