@@ -26,6 +26,7 @@ struct reader {
 	size_t at, end;
 	const char *what; /* "key" or "tensor" */
 	size_t i, n;      /* which of how many */
+	size_t n_string;  /* in arrays so far */
 	struct llm_err *err;
 };
 
@@ -149,10 +150,17 @@ take_array(struct llm_gguf_key *k, struct reader *r)
 		    "%s: key %s has %llu items, more than the %zu bytes left can hold",
 		    r->map->name, LLM_GGUF_QUOTE(k->name), (unsigned long long)k->n_item,
 		    r->end - r->at);
-	if (type == LLM_GGUF_STRING)
+	if (type == LLM_GGUF_STRING && n_item > LLM_GGUF_MAX_STRINGS - r->n_string)
+		return llm_err_set(r->err, LLM_EDATA,
+		    "%s: key %s has %zu strings; with those before it more than the %d that "
+		    "are read",
+		    r->map->name, LLM_GGUF_QUOTE(k->name), n_item, LLM_GGUF_MAX_STRINGS);
+	if (type == LLM_GGUF_STRING) {
+		r->n_string += n_item;
 		status = skip_strings(r, k->n_item);
-	else
+	} else {
 		r->at += n_bytes;
+	}
 	k->n_bytes = r->at - start;
 	return status;
 }

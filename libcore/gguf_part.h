@@ -20,6 +20,7 @@ enum {
 	LLM_GGUF_MAX_KEYS = 16384,
 	LLM_GGUF_MAX_TENSORS = 16384,
 	LLM_GGUF_MAX_HEADER = 24 << 20,
+	LLM_GGUF_MAX_STRINGS = 1 << 20, /* in arrays: four times a large vocabulary */
 	LLM_GGUF_MAX_PARTS = 1024,
 	LLM_GGUF_MAX_KEY_NAME = 256,
 	LLM_GGUF_MAX_TENSOR_NAME = 64, /* by the format */

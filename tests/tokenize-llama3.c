@@ -144,6 +144,27 @@ test_whole(const struct llm_tokenizer *t)
 	llm_ids_free(&ids);
 }
 
+/* Processor seconds for n bytes of text, the best of two: others may be in the caches. */
+static double
+encode_s(const struct llm_tokenizer *t, struct llm_ids *ids, const char *text, size_t n)
+{
+	double best = 1e9;
+	for (int i = 0; i < 2; i++) {
+		struct timespec a, b;
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+		ids->n = 0;
+		if (llm_tokenizer_encode(ids, t, text, n, 0, NULL) < 0)
+			return 1e9;
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+		double s =
+		    (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+		if (s < best)
+			best = s;
+	}
+	return best;
+}
+
+/* Eight times as much may take eight times as long, and more where the caches end; not sixty-four times. */
 static void
 test_time(const struct llm_tokenizer *t)
 {
@@ -156,16 +177,10 @@ test_time(const struct llm_tokenizer *t)
 		size_t len = strlen(units[k]);
 		for (size_t i = 0; i < n; i++)
 			text[i] = units[k][i % len];
-		struct timespec a, b;
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-		ids.n = 0;
-		int rc = llm_tokenizer_encode(&ids, t, text, n, 0, NULL);
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-		double s =
-		    (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
-		bool slow = getenv("LLM_TEST_ASAN") != NULL;
-		tap_ok(rc == 0 && ids.n > 0 && (s < 1 || slow),
-		    "1 MiB of unit %zu takes less than a second (%.3f s)", k, s);
+		double part = encode_s(t, &ids, text, n / 8), all = encode_s(t, &ids, text, n);
+		tap_ok(ids.n > 0 && all < 48 * part + 0.1,
+		    "1 MiB of unit %zu takes time as an eighth of it does (%.3f s, %.3f s)", k,
+		    all, part);
 	}
 	llm_ids_free(&ids);
 	free(text);
