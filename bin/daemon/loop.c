@@ -87,7 +87,8 @@ loop_free(struct loop *l)
 	if (l == NULL)
 		return;
 	uv_close((uv_handle_t *)&l->prepare, NULL);
-	/* What was closed is still to be let go of. */
+	/* What was closed is still to be let go of; a stop that came late ends a first run before it begins. */
+	uv_run(&l->uv, UV_RUN_NOWAIT);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&l->uv);
 	free(l);
