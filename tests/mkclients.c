@@ -330,14 +330,18 @@ silent(int n)
 static void
 full(int n)
 {
-	struct llm_client *c;
+	struct llm_client *c = NULL, **all = calloc((size_t)n, sizeof(struct llm_client *));
 	struct llm_err err;
-	for (int i = 0; i < n; i++)
-		client();
+	for (int i = 0; all != NULL && i < n; i++)
+		all[i] = client();
 	if (llm_client_open(&c, path, "one too many", &err) < 0)
 		printf("%s: %s\n", llm_err_name(err.code), err.msg);
 	else
 		printf("served\n");
+	llm_client_close(c);
+	for (int i = 0; all != NULL && i < n; i++)
+		llm_client_close(all[i]);
+	free(all);
 }
 
 static void
