@@ -8,6 +8,7 @@
 
 #include "bin/daemon/engine.h"
 #include "bin/daemon/request.h"
+#include "bin/daemon/room.h"
 #include "bin/daemon/stats.h"
 #include "bin/tool.h"
 #include "bin/tool_cache.h"
@@ -53,13 +54,7 @@ unlink_model(struct model *x)
 uint64_t
 models_bytes(const struct models *m)
 {
-	uint64_t sum = 0;
-	for (const struct model *x = m->first; x != NULL; x = x->next)
-		if (x->state == MODEL_READY)
-			sum += x->resident->bytes;
-		else if (x->state == MODEL_OPENING)
-			sum += atomic_load(&x->watch.of_bytes);
-	return sum;
+	return room_used(m->first);
 }
 
 /* What weights leave is for keys and values. */
@@ -155,28 +150,13 @@ make_room(struct models *m, uint64_t bytes)
 	uint64_t budget = m->daemon->memory_bytes;
 	for (;;) {
 		uint64_t used = models_bytes(m), room = budget > used ? budget - used : 0;
-		struct model *oldest = NULL;
-		for (struct model *x = m->first; x != NULL; x = x->next)
-			if (x->state == MODEL_READY && x->n_use == 0 && !x->stale &&
-			    (oldest == NULL || x->used < oldest->used))
-				oldest = x;
+		struct model *oldest = room_oldest(m->first);
 		if (room >= bytes || oldest == NULL)
 			return room;
 		leave(oldest);
 		if (oldest->state == MODEL_READY)
 			return room;
 	}
-}
-
-/* Bytes that are free once all have gone that nobody uses. */
-static uint64_t
-possible_room(const struct models *m)
-{
-	uint64_t used = 0, budget = m->daemon->memory_bytes;
-	for (const struct model *x = m->first; x != NULL; x = x->next)
-		if (x->state == MODEL_READY && x->n_use > 0)
-			used += x->resident->bytes;
-	return budget > used ? budget - used : 0;
 }
 
 /* Coming. */
@@ -240,6 +220,7 @@ on_ident(void *context)
 	waiting_tell(x);
 	if (x->stale)
 		leave(x);
+	open_next(x->all);
 	daemon_ended(x->all->daemon);
 }
 
@@ -330,9 +311,13 @@ open_next(struct models *m)
 			x = y;
 	if (x == NULL || m->opening != NULL)
 		return;
-	uint64_t room = possible_room(m);
-	if (stat(x->path, &st) == 0 && (uint64_t)st.st_size <= room)
-		room = make_room(m, (uint64_t)st.st_size);
+	uint64_t room = room_possible(m->first, m->daemon->memory_bytes), size = 0;
+	if (stat(x->path, &st) == 0 && (uint64_t)st.st_size <= room) {
+		size = (uint64_t)st.st_size;
+		room = make_room(m, size);
+	}
+	if (room < size && room_coming(m->first))
+		return; /* tried again when that has gone */
 	x->watch.room_bytes = room;
 	x->state = MODEL_OPENING;
 	m->opening = x;
