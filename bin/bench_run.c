@@ -4,10 +4,10 @@
  * The runs of llm-bench: passes timed one by one, the machine's limits measured between them.
  */
 #include "bin/bench.h"
+#include "libcore/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	FILL = 512, /* positions that are computed; beyond them a sequence repeats */
@@ -16,14 +16,6 @@ enum {
 
 /* Longest time between two measurements of the read rate. */
 static const double AGAIN_S = 0.1;
-
-static double
-now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void *
 take(size_t n, size_t size)
@@ -206,7 +198,7 @@ limits_read(struct bench *b, struct limits *l)
 	double rate = llm_limits_read(b->limits);
 	l->read += rate > 0 ? 1 / rate : 0;
 	l->n_read++;
-	l->last = now();
+	l->last = llm_clock_s();
 }
 
 static void
@@ -234,11 +226,11 @@ sample_take(struct bench *b, const struct bench_case *c, struct bench_sample *s)
 	limits_peak(b, &l);
 	for (int i = 0; i < s->n_pass; i++) {
 		int n = pass_rows(b, c, i);
-		if (now() - l.last > AGAIN_S)
+		if (llm_clock_s() - l.last > AGAIN_S)
 			limits_read(b, &l);
-		double start = now();
+		double start = llm_clock_s();
 		forward(b, n);
-		s->s += now() - start;
+		s->s += llm_clock_s() - start;
 		s->n_tok += n;
 		work_add(&w, b, n);
 	}

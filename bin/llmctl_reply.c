@@ -4,12 +4,12 @@
  * Requests to the daemon, and what it says of itself; see llmctl.h.
  */
 #include "bin/llmctl.h"
+#include "libcore/clock.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Escape sequence: clear the line from the cursor on. */
@@ -18,14 +18,6 @@
 enum { LOOK_MS = 200 }; /* between looks at what ends the wait */
 
 const double ctl_quantiles[CTL_QUANTILES] = {0.5, 0.9, 0.99};
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void
 show(const char *line)
@@ -80,9 +72,9 @@ ctl_ask(const struct llm_wire_value **done, struct llm_client *c, const struct c
 	if (r->now)
 		llm_wire_put_bool(o, "now", true);
 	int rc = llm_client_send(c, err);
-	for (int64_t until = now_ms() + r->timeout_ms; rc == 0;) {
+	for (int64_t until = llm_clock_ms() + r->timeout_ms; rc == 0;) {
 		rc = llm_client_receive(&m, c, LOOK_MS, err);
-		if (rc == 0 && ((r->timeout_ms >= 0 && now_ms() > until) ||
+		if (rc == 0 && ((r->timeout_ms >= 0 && llm_clock_ms() > until) ||
 				   (r->over != NULL && *r->over != 0)))
 			rc = llm_err_set(err, LLM_EUNAVAILABLE, "the daemon does not answer");
 		if (rc != 1)

@@ -4,12 +4,12 @@
  * Texts to prompts, prompts to batches; see tool_ask.h.
  */
 #include "bin/tool_ask.h"
+#include "libcore/clock.h"
 #include "tokenize/utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	FIRST_ROWS = 96, /* of the first run: the first answer is to come soon */
@@ -184,21 +184,13 @@ tool_ask_add(struct tool_ask *a, const struct tool_record *rec, struct llm_err *
 	return rc < 0 ? rc : 0;
 }
 
-static double
-seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void
 tool_ask_run(struct tool_ask *a)
 {
 	struct llm_err err = {0};
-	double begin = seconds();
+	double begin = llm_clock_s();
 	check(tool_batch_run(a->batch, &err), &err);
-	double spent = seconds() - begin;
+	double spent = llm_clock_s() - begin;
 	int most = tool_batch_max_rows(a->batch);
 	if (spent > slow)
 		a->max_rows /= 2;

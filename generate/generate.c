@@ -7,10 +7,10 @@
 #include "generate/generate.h"
 
 #include "generate/decode.h"
+#include "libcore/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct llm_generate {
 	struct llm_pass *pass;
@@ -113,14 +113,6 @@ prefill(struct llm_generate *g, struct llm_decode *d, const struct llm_generate_
 	return 1;
 }
 
-static double
-seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* A pass for the token chosen last, and what is guessed after it. */
 static int
 advance(struct llm_generate *g, struct llm_decode *d, struct llm_err *err)
@@ -129,10 +121,10 @@ advance(struct llm_generate *g, struct llm_decode *d, struct llm_err *err)
 	do {
 		if ((n = llm_decode_next(g->rows, d, g->max_rows, 0, err)) < 0)
 			return n;
-		double start = d->priced ? seconds() : 0;
+		double start = d->priced ? llm_clock_s() : 0;
 		rc = llm_forward(g->pass, g->rows, n, g->logits, err);
 		if (d->priced)
-			llm_lookup_cost(&d->lookup, n, seconds() - start);
+			llm_lookup_cost(&d->lookup, n, llm_clock_s() - start);
 	} while (rc == LLM_ENOTFINITE && llm_decode_failed(d));
 	return rc;
 }

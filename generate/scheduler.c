@@ -124,7 +124,7 @@ llm_scheduler_cancel(struct llm_scheduler *s, struct llm_job *job)
 int
 llm_scheduler_step(struct llm_scheduler *s)
 {
-	int64_t begin = llm_job_clock_us();
+	int64_t begin = llm_clock_us();
 	struct llm_err err;
 	s->n_step++;
 	s->n_rows = 0;
@@ -138,9 +138,9 @@ llm_scheduler_step(struct llm_scheduler *s)
 	s->last = (struct llm_scheduler_step){.n_decode = s->n_rows > 0 ? s->n_decode : 0,
 	    .n_prefill = s->n_rows > 0 ? s->n_rows - s->n_decode : 0};
 	if (s->n_rows > 0) {
-		int64_t start = llm_job_clock_us();
+		int64_t start = llm_clock_us();
 		int rc = llm_forward(s->pass, s->rows, s->n_rows, s->logits, &err);
-		double seconds = 1e-6 * (double)(llm_job_clock_us() - start);
+		double seconds = 1e-6 * (double)(llm_clock_us() - start);
 		if (rc >= 0)
 			llm_rate_learn(&s->rate, s->n_decode, s->units, seconds);
 		if (rc >= 0 && s->n_rows == s->n_decode)
@@ -148,7 +148,7 @@ llm_scheduler_step(struct llm_scheduler *s)
 		llm_rows_take(s, rc, &err);
 	}
 	llm_order_tell(s);
-	s->last.seconds = 1e-6 * (double)(llm_job_clock_us() - begin);
+	s->last.seconds = 1e-6 * (double)(llm_clock_us() - begin);
 	return s->n_job > 0;
 }
 

@@ -8,15 +8,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-int64_t
-llm_job_clock_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static bool
 scores(const struct llm_job *j)
@@ -122,7 +113,7 @@ llm_job_new(struct llm_job **out, const struct llm_scheduler *s, const struct ll
 	j->class = p->class;
 	j->from_logits = p->hooks->logits != NULL ? p->from_logits : INT_MAX;
 	j->position = -1;
-	j->came_us = llm_job_clock_us();
+	j->came_us = llm_clock_us();
 	if ((rc = job_fill(j, s, p, n_ctx, err)) < 0) {
 		llm_job_free(j);
 		return rc;
@@ -147,7 +138,7 @@ static struct llm_job_result
 result_of(struct llm_job *j, enum llm_generate_stop stop)
 {
 	const struct llm_decode *d = &j->decode;
-	int64_t now = llm_job_clock_us();
+	int64_t now = llm_clock_us();
 	int64_t started = j->started ? j->started_us : now;
 	int64_t prompted = j->prompted ? j->prompted_us : now;
 	return (struct llm_job_result){

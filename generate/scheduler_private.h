@@ -9,6 +9,7 @@
 
 #include "generate/decode.h"
 #include "generate/scheduler.h"
+#include "libcore/clock.h"
 
 /* Whose turn it is within a class. */
 struct llm_turn {
@@ -101,7 +102,6 @@ bool llm_job_decodes(const struct llm_job *j);
 /* It leaves the scheduler, and its hook is told. */
 void llm_job_end(struct llm_scheduler *s, struct llm_job *j, int rc,
     enum llm_generate_stop stop, const struct llm_err *err);
-int64_t llm_job_clock_us(void);
 
 /* scheduler_order.c: who goes before whom. */
 struct llm_turn *llm_turn_join(struct llm_scheduler *s, uint64_t id, enum llm_job_class class);

@@ -27,7 +27,7 @@ pick(struct llm_scheduler *s, struct llm_job *j, int n_row)
 	s->pick[s->n_pick++] = j;
 	if (!j->started) {
 		j->started = s->moved = true;
-		j->started_us = llm_job_clock_us();
+		j->started_us = llm_clock_us();
 	}
 }
 
@@ -200,7 +200,7 @@ stretch_take(struct llm_scheduler *s, struct llm_job *j, float *logits)
 	}
 	if (all && !j->prompted) {
 		j->prompted = true;
-		j->prompted_us = llm_job_clock_us();
+		j->prompted_us = llm_clock_us();
 	}
 	if (rc < 0 || (all && !answers))
 		llm_job_end(s, j, rc, LLM_GENERATE_LIMIT, &err);

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE /* struct ucred */
 #include "libcore/client.h"
+#include "libcore/clock.h"
 #include "libcore/forward.h"
 
 #include <errno.h>
@@ -44,21 +45,13 @@ struct llm_client {
 	uint64_t passed_at;
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* What is left until a moment, for poll; < 0 where there is none. */
 static int
 left_ms(int64_t until)
 {
 	if (until < 0)
 		return -1;
-	int64_t left = until - now_ms();
+	int64_t left = until - llm_clock_ms();
 	return left > INT32_MAX ? INT32_MAX : left > 0 ? (int)left : 0;
 }
 
@@ -200,7 +193,7 @@ int
 llm_client_receive(const struct llm_wire_value **out, struct llm_client *c, int timeout_ms,
     struct llm_err *err)
 {
-	int64_t until = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	int64_t until = timeout_ms < 0 ? -1 : llm_clock_ms() + timeout_ms;
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 	size_t n = 0;
 	int rc;
@@ -272,7 +265,7 @@ send_wait(struct llm_client *c, int64_t until, struct llm_err *err)
 static int
 send_all(struct llm_client *c, int stall_ms, struct llm_err *err)
 {
-	int64_t until = now_ms() + stall_ms;
+	int64_t until = llm_clock_ms() + stall_ms;
 	size_t n;
 	for (const void *p; !c->gone && (p = llm_wire_bytes(&n, c->out)) != NULL;) {
 		ssize_t k = send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -287,7 +280,7 @@ send_all(struct llm_client *c, int stall_ms, struct llm_err *err)
 		if (rc < 0)
 			return rc;
 		if (k > 0 || c->came != came)
-			until = now_ms() + stall_ms;
+			until = llm_clock_ms() + stall_ms;
 	}
 	return 0;
 }
@@ -399,7 +392,7 @@ int
 llm_client_open(
     struct llm_client **out, const char *path, const char *name, struct llm_err *err)
 {
-	int64_t until = now_ms() + HELLO_MS;
+	int64_t until = llm_clock_ms() + HELLO_MS;
 	struct llm_client *c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return llm_err_nomem(err, sizeof *c);

@@ -6,13 +6,13 @@
  */
 #include "libcore/limits.h"
 
+#include "libcore/clock.h"
 #include "libcore/cpu.h"
 #include "libcore/pass.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	UNIT = 256 * 1024,        /* bytes of a unit of work, spans apart */
@@ -299,14 +299,6 @@ struct llm_limits {
 	const struct peak *peak; /* likewise */
 };
 
-static double
-now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int
 llm_limits_new(struct llm_limits **out, struct llm_pool *pool,
     const struct llm_kernels *kernels, struct llm_err *err)
@@ -416,9 +408,9 @@ read_by(struct llm_limits *l, int loop)
 {
 	l->loop = loops[loop].run;
 	l->n_round = l->bytes >= LEAST ? 1 : (int)(LEAST / l->bytes);
-	double start = now();
+	double start = llm_clock_s();
 	llm_pool_run(l->pool, read_work, l, l->n_unit * l->n_round, 1);
-	double rate = (double)l->bytes * l->n_round / (now() - start);
+	double rate = (double)l->bytes * l->n_round / (llm_clock_s() - start);
 	l->rate[loop] += (rate - l->rate[loop]) * (l->rate[loop] > 0 ? FOLLOW : 1);
 	return rate;
 }
@@ -473,9 +465,9 @@ multiply(struct llm_limits *l, const struct peak *peak)
 {
 	int n = llm_pool_n_thread(l->pool) * PARTS;
 	l->peak = peak;
-	double start = now();
+	double start = llm_clock_s();
 	llm_pool_run(l->pool, multiply_work, l, n, 1);
-	return (double)peak->ops * TURNS * n / (now() - start);
+	return (double)peak->ops * TURNS * n / (llm_clock_s() - start);
 }
 
 double

@@ -18,6 +18,7 @@
  */
 #define _GNU_SOURCE
 #include "libcore/client.h"
+#include "libcore/clock.h"
 #include "libcore/hash.h"
 
 #include <errno.h>
@@ -31,7 +32,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 /* {hello: 1, y: 1} */
@@ -46,14 +46,6 @@ die(const char *what)
 {
 	fprintf(stderr, "mkclients: %s\n", what);
 	exit(1);
-}
-
-static double
-now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
 static struct llm_client *
@@ -244,7 +236,7 @@ static void
 wait_idle(void)
 {
 	const char *m = model;
-	double begin = now_ms();
+	double begin = 1e3 * llm_clock_s();
 	struct llm_client *c = client();
 	uint32_t id;
 	model = NULL;
@@ -254,11 +246,11 @@ wait_idle(void)
 		const struct llm_wire_value *done = field(answer(c, id), "done");
 		if (number(done, "running") == 0 && number(done, "queue") == 0)
 			break;
-		if (now_ms() - begin > PATIENCE_MS)
+		if (1e3 * llm_clock_s() - begin > PATIENCE_MS)
 			die("it goes on");
 		poll(NULL, 0, 1);
 	}
-	printf("idle %.0f\n", now_ms() - begin);
+	printf("idle %.0f\n", 1e3 * llm_clock_s() - begin);
 	llm_client_close(c);
 	model = m;
 }

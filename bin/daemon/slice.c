@@ -5,11 +5,11 @@
  * Between two passes of a slice the schedulers have a step of theirs.
  */
 #include "bin/daemon/lane.h"
+#include "libcore/clock.h"
 
 #include "generate/batch.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum {
 	LEAST_ROWS = 16,
@@ -22,21 +22,13 @@ enum {
 /* A pass of so many seconds is long, or short. */
 static const double slow = 0.1, fast = 0.04;
 
-static double
-seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* What the pass before this one took says how many rows the next job's may have. */
 static int
 labels_between(void *context)
 {
 	struct job *j = context;
 	struct lane *l = j->lane;
-	double took = j->pass_s > 0 ? seconds() - j->pass_s : 0;
+	double took = j->pass_s > 0 ? llm_clock_s() - j->pass_s : 0;
 	int most = llm_pass_max_rows(l->pass);
 	if (took > slow)
 		l->slice_rows /= 2;
@@ -46,7 +38,7 @@ labels_between(void *context)
 			: l->slice_rows < LEAST_ROWS ? LEAST_ROWS
 						     : l->slice_rows;
 	engine_between(j->engine);
-	j->pass_s = seconds();
+	j->pass_s = llm_clock_s();
 	return atomic_load(&j->cancel) ? LLM_EBUSY : 0;
 }
 

@@ -6,10 +6,10 @@
  *	tests/bench/batch [MODEL.gguf [THREADS]]	without one, $LLM_TEST_MODEL
  */
 #include "generate/batch.h"
+#include "libcore/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { PREFILL = 512, PREFIX = 60, RECORD = 20, TEMPLATE = 5, MAX_ROWS = 512, ROUNDS = 12 };
 
@@ -25,14 +25,6 @@ must(int rc)
 }
 
 static double
-seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double
 prefill(struct llm_pass *pass, struct llm_seq *seq, float *logits)
 {
 	static struct llm_row rows[PREFILL];
@@ -41,9 +33,9 @@ prefill(struct llm_pass *pass, struct llm_seq *seq, float *logits)
 		    .token = (i * 131 + 7) % 20000,
 		    .pos = i,
 		    .logits = i + 1 == PREFILL};
-	double begin = seconds();
+	double begin = llm_clock_s();
 	must(llm_forward(pass, rows, PREFILL, logits, &err));
-	return seconds() - begin;
+	return llm_clock_s() - begin;
 }
 
 /* One full batch; returns its records. */
@@ -52,7 +44,7 @@ records(double *spent, struct llm_batch *b, int seed)
 {
 	llm_token ids[PREFIX + RECORD + TEMPLATE];
 	double nats[2];
-	double begin = seconds();
+	double begin = llm_clock_s();
 	for (int at = 0;;) {
 		for (int i = 0; i < PREFIX + RECORD + TEMPLATE; i++)
 			ids[i] = i < PREFIX || i >= PREFIX + RECORD
@@ -68,7 +60,7 @@ records(double *spent, struct llm_batch *b, int seed)
 	for (int i = 0; i < n; i++)
 		llm_batch_nats(nats, b, i);
 	llm_batch_clear(b);
-	*spent = seconds() - begin;
+	*spent = llm_clock_s() - begin;
 	return n;
 }
 

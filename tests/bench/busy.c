@@ -8,6 +8,7 @@
  * ratio to one thread beside the same, threads at work in the end.
  */
 #define _GNU_SOURCE /* affinity */
+#include "libcore/clock.h"
 #include "libcore/kernels/kernels.h"
 #include "libcore/packed.h"
 #include "libcore/pool.h"
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { N_COL = 2048, N_ROW = 2048, N_REGION = 70, TURNS = 3 };
@@ -31,14 +31,6 @@ struct bench {
 	char *scratch;
 	int matrix;
 };
-
-static double
-now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void *
 take(size_t n)
@@ -65,13 +57,13 @@ static double
 rate(struct bench *b, struct llm_pool *pool, double seconds)
 {
 	int n = 0;
-	double t0 = now(), t;
+	double t0 = llm_clock_s(), t;
 	do {
 		llm_pool_watch(pool);
 		for (b->matrix = 0; b->matrix < N_REGION; b->matrix++)
 			llm_pool_run(pool, multiply, b, N_ROW / 8, 4);
 		n++;
-	} while ((t = now() - t0) < seconds);
+	} while ((t = llm_clock_s() - t0) < seconds);
 	return n / t;
 }
 

@@ -11,13 +11,13 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "generate/lookup.h"
+#include "libcore/clock.h"
 #include "libcore/forward.h"
 #include "tokenize/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { REPEAT = 3, PART = 48, FRESH = 4 * PART, EVERY = 40, MAX_TEXT = 1 << 16 };
 
@@ -37,14 +37,6 @@ struct way {
 	int n_pass, n_guess, n_right;
 	double s;
 };
-
-static double
-now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 _Noreturn static void
 die(const struct llm_err *err)
@@ -119,10 +111,10 @@ forward(struct bench *b, const llm_token *token, int pos, int n, int n_logits)
 static void
 plain(struct bench *b, struct way *w, int from, int to)
 {
-	double start = now();
+	double start = llm_clock_s();
 	for (int pos = from; pos < to; pos++)
 		forward(b, b->ids.v + pos, pos, 1, 1);
-	w->s += now() - start;
+	w->s += llm_clock_s() - start;
 	w->n_pass += to - from;
 }
 
@@ -131,7 +123,7 @@ static void
 guessing(struct bench *b, struct way *w, struct llm_lookup *lookup, int from, int to)
 {
 	llm_token token[1 + LLM_LOOKUP_MAX];
-	double start = now();
+	double start = llm_clock_s();
 	for (int pos = from; pos < to;) {
 		int right = 0, room = to - pos - 1;
 		room = room < LLM_LOOKUP_MAX ? room : LLM_LOOKUP_MAX;
@@ -139,9 +131,9 @@ guessing(struct bench *b, struct way *w, struct llm_lookup *lookup, int from, in
 		int n = room > 0 ? llm_lookup_guess(
 				       lookup, token + 1, room, b->ids.v, (size_t)pos + 1)
 				 : 0;
-		double pass = now();
+		double pass = llm_clock_s();
 		forward(b, token, pos, 1 + n, 1 + n);
-		llm_lookup_cost(lookup, 1 + n, now() - pass);
+		llm_lookup_cost(lookup, 1 + n, llm_clock_s() - pass);
 		while (right < n && token[1 + right] == b->ids.v[pos + 1 + right])
 			right++;
 		if (n > 0)
@@ -152,7 +144,7 @@ guessing(struct bench *b, struct way *w, struct llm_lookup *lookup, int from, in
 		w->n_guess += n;
 		w->n_right += right;
 	}
-	w->s += now() - start;
+	w->s += llm_clock_s() - start;
 }
 
 static int

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "libcore/client.h"
+#include "libcore/clock.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,7 +19,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_TIMES = 100000, PROMPT = 1500 };
@@ -28,14 +28,6 @@ static char path[LLM_CLIENT_PATH];
 static pid_t pid;
 static char **wanted;
 static int n_wanted;
-
-static double
-now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 _Noreturn static void
 die(const char *what)
@@ -139,16 +131,16 @@ static struct told
 hear(struct llm_client *c)
 {
 	struct told t = {0};
-	double begin = now();
+	double begin = llm_clock_s();
 	for (;;) {
 		const struct llm_wire_value *m = receive(c), *done = field(m, "done");
 		if (field(m, "error") != NULL)
 			die("refused");
 		if (field(m, "part") != NULL && t.first_s == 0)
-			t.first_s = now() - begin;
+			t.first_s = llm_clock_s() - begin;
 		if (done == NULL)
 			continue;
-		t.done_s = now() - begin;
+		t.done_s = llm_clock_s() - begin;
 		t.computed_s = 1e-6 * (number(done, "prefill_us") + number(done, "decode_us"));
 		t.n_out = (int)number(done, "n_out");
 		return t;
@@ -203,7 +195,7 @@ status(const char *key)
 static void
 start(void)
 {
-	double begin = now();
+	double begin = llm_clock_s();
 	struct llm_client *c;
 	struct llm_err err;
 	snprintf(path, sizeof path, "/tmp/llm-bench.%d/sock", (int)getpid());
@@ -217,16 +209,16 @@ start(void)
 		_exit(127);
 	}
 	while (llm_client_open(&c, path, "bench", &err) < 0) {
-		if (now() - begin > 10)
+		if (llm_clock_s() - begin > 10)
 			die(err.msg);
 		poll(NULL, 0, 1);
 	}
 	if (is_wanted("ready"))
-		row("ready", "ready after start, s", "<= 0.1", now() - begin);
+		row("ready", "ready after start, s", "<= 0.1", llm_clock_s() - begin);
 	ask(c, &(struct ask){.n_prompt = 4, .n = 1, .class = "pipe"});
 	hear(c);
 	if (is_wanted("ready"))
-		row("-", "first answer after start, s", "-", now() - begin);
+		row("-", "first answer after start, s", "-", llm_clock_s() - begin);
 	llm_client_close(c);
 }
 
@@ -243,9 +235,9 @@ hello(void)
 	enum { N = 200 };
 	double v[N];
 	for (int i = 0; i < N; i++) {
-		double begin = now();
+		double begin = llm_clock_s();
 		llm_client_close(client());
-		v[i] = 1e3 * (now() - begin);
+		v[i] = 1e3 * (llm_clock_s() - begin);
 	}
 	row("hello", "connection to hello, median, ms", "<= 1", quantile(v, N, 0.5));
 	row("-", "connection to hello, p99, ms", "-", quantile(v, N, 0.99));
@@ -258,10 +250,10 @@ overhead(void)
 	double v[N];
 	struct llm_client *c = client();
 	for (int i = 0; i < N; i++) {
-		double begin = now();
+		double begin = llm_clock_s();
 		ask(c, &(struct ask){.n_prompt = 4, .n = 1, .class = "interactive"});
 		struct told t = hear(c);
-		v[i] = 1e3 * (now() - begin - t.computed_s);
+		v[i] = 1e3 * (llm_clock_s() - begin - t.computed_s);
 	}
 	row("over", "over the passes, a warm client, median, ms", "<= 1", quantile(v, N, 0.5));
 	row("over-p99", "over the passes, a warm client, p99, ms", "<= 3",
@@ -278,13 +270,13 @@ small(void)
 	struct llm_err err;
 	uint32_t id;
 	for (int i = 0; i < N; i++) {
-		double begin = now();
+		double begin = llm_clock_s();
 		struct llm_wire_out *o = llm_client_request(c, &id, "tokenize");
 		llm_wire_put_str(o, "model", model);
 		llm_wire_put_str(o, "text", "hello");
 		if (llm_client_send(c, &err) < 0 || field(receive(c), "done") == NULL)
 			die("tokenize");
-		v[i] = 1e3 * (now() - begin);
+		v[i] = 1e3 * (llm_clock_s() - begin);
 	}
 	row("-", "tokenize, median, ms", "-", quantile(v, N, 0.5));
 	llm_client_close(c);
@@ -319,7 +311,7 @@ static double
 decode_rate(int n, int n_token)
 {
 	static struct load l[64];
-	double begin = now(), sum = 0;
+	double begin = llm_clock_s(), sum = 0;
 	for (int i = 0; i < n; i++) {
 		l[i] = (struct load){
 		    .ask = {.n_prompt = 8, .n = n_token, .seed = (unsigned)i, .class = "pipe"},
@@ -330,7 +322,7 @@ decode_rate(int n, int n_token)
 		pthread_join(l[i].thread, NULL);
 		sum += l[i].n_out;
 	}
-	return sum / (now() - begin);
+	return sum / (llm_clock_s() - begin);
 }
 
 static void
@@ -398,11 +390,11 @@ hangup(void)
 		while (field(receive(c), "prompt") == NULL)
 			;
 		poll(NULL, 0, 50);
-		double begin = now();
+		double begin = llm_clock_s();
 		llm_client_close(c);
 		while (status("running") + status("queue") > 0)
 			poll(NULL, 0, 1);
-		double s = now() - begin;
+		double s = llm_clock_s() - begin;
 		worst = s > worst ? s : worst;
 	}
 	row("hangup", "idle after a hang-up in 4,000 tokens, longest, s", "<= 0.15", worst);
@@ -418,19 +410,19 @@ crowd(void)
 		if ((fd[i] = socket(AF_UNIX, SOCK_STREAM, 0)) < 0 ||
 		    connect(fd[i], (const void *)&a, sizeof a) < 0)
 			die("connect");
-	double begin = now();
+	double begin = llm_clock_s();
 	llm_client_close(client());
 	row("silent", "connection to hello beside 200 silent ones, ms", "<= 1",
-	    1e3 * (now() - begin));
+	    1e3 * (llm_clock_s() - begin));
 	for (int i = 0; i < 200; i++)
 		close(fd[i]);
 	double before = status_kib("RssAnon");
 	for (int i = 0; i < 1000; i++)
 		llm_client_close(client());
-	begin = now();
+	begin = llm_clock_s();
 	llm_client_close(client());
 	row("-", "connection to hello after 1,000 hang-ups, ms", "2 steps",
-	    1e3 * (now() - begin));
+	    1e3 * (llm_clock_s() - begin));
 	row("growth", "growth by 1,000 hang-ups, KiB", "0", status_kib("RssAnon") - before);
 }
 

@@ -7,12 +7,12 @@
  * PARTS are letters: a(nswers) s(tep) p(rompts) i(nteractive); all of them unless told.
  */
 #include "generate/scheduler.h"
+#include "libcore/clock.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SHORT = 32, LONG = 1500, CLIENTS = 8, ANSWER = 8, ASKS = 20, ROUNDS = 2, BARE = 30 };
 
@@ -31,14 +31,6 @@ must(int rc)
 		return;
 	fprintf(stderr, "scheduler: %s\n", err.msg);
 	exit(1);
-}
-
-static double
-seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int
@@ -74,7 +66,7 @@ on_part(void *context, const struct llm_answer_part *part)
 {
 	struct seen *s = context;
 	if (s->n_token == 0 && part->n_ids > 0) {
-		s->first = seconds();
+		s->first = llm_clock_s();
 		s->first_step = steps;
 	}
 	s->n_token += (int)part->n_ids;
@@ -183,13 +175,13 @@ overhead(void)
 		step(s);
 	int n = 0;
 	for (; n < BARE && !seen.done; n++) {
-		double begin = seconds();
+		double begin = llm_clock_s();
 		must(llm_forward(
 		    pass, &(struct llm_row){seq, n, SHORT + n, true}, 1, logits, &err));
-		bare[n] = seconds() - begin;
-		begin = seconds();
+		bare[n] = llm_clock_s() - begin;
+		begin = llm_clock_s();
 		step(s);
-		steps_s[n] = seconds() - begin;
+		steps_s[n] = llm_clock_s() - begin;
 	}
 	for (int i = 0; i < n; i++)
 		worst = steps_s[i] - bare[i] > worst ? steps_s[i] - bare[i] : worst;
@@ -216,7 +208,7 @@ interactive(int n_prompt)
 		step(s);
 	for (int k = 0; k < ASKS; k++) {
 		struct seen ask;
-		double begin = seconds();
+		double begin = llm_clock_s();
 		int at = steps;
 		add(s, &ask, n_prompt, ANSWER, 1000 + k, LLM_JOB_INTERACTIVE);
 		while (!ask.done) {
@@ -231,7 +223,7 @@ interactive(int n_prompt)
 					    LLM_JOB_BATCH);
 		}
 		first[k] = ask.first - begin;
-		done[k] = seconds() - begin;
+		done[k] = llm_clock_s() - begin;
 		if (ask.done_step - at > most_steps)
 			most_steps = ask.done_step - at;
 		if (ask.first_step - at > first_steps)
@@ -263,12 +255,12 @@ prompts(void)
 	int n_steps = 0;
 	for (int round = 0; round < ROUNDS - 1; round++) {
 		add(s, &seen, LONG, 1, 7, LLM_JOB_PIPE);
-		double begin = seconds();
+		double begin = llm_clock_s();
 		int from = steps;
 		while (step(s) > 0)
 			if (round > 0 && llm_scheduler_last(s).seconds > longest)
 				longest = llm_scheduler_last(s).seconds;
-		double spent = seconds() - begin;
+		double spent = llm_clock_s() - begin;
 		best = spent < best ? spent : best;
 		n_steps = steps - from;
 	}
@@ -276,10 +268,10 @@ prompts(void)
 	must(llm_seq_reserve(seq, LONG, &err));
 	for (int i = 0; i < LONG; i++)
 		rows[i] = (struct llm_row){seq, (i * 131 + 7) % 20000, i, false};
-	double begin = seconds();
+	double begin = llm_clock_s();
 	for (int i = 0; i < LONG; i += 500)
 		must(llm_forward(pass, rows + i, 500, NULL, &err));
-	bare = seconds() - begin;
+	bare = llm_clock_s() - begin;
 	printf(
 	    "a prompt of %d\t%.0f tok/s in %d steps, longest %.3f s\t%.0f tok/s in passes of "
 	    "500\t%.2f\n",

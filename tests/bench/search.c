@@ -9,25 +9,17 @@
 #define _POSIX_C_SOURCE 200809L
 #include "embed/corpus_write.h"
 #include "embed/nearest.h"
+#include "libcore/clock.h"
 #include "libcore/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { REPEAT = 7, MAX_QUERY = 64, N_BEST = 10 };
 
 static struct llm_err err;
-
-static double
-now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static _Noreturn void
 die(void)
@@ -95,10 +87,10 @@ measure(const struct llm_corpus *ix, const struct llm_nearest_params *p,
 	double bytes = (double)ix->n_record * ix->maker.n_embd * (double)sizeof(float);
 	for (int i = 0; i < REPEAT; i++) {
 		double limit = n_query == 1 ? llm_limits_read(limits) : llm_limits_f32(limits);
-		double begin = now();
+		double begin = llm_clock_s();
 		if (llm_nearest(hits, n_hit, ix, queries, n_query, p, &err) < 0)
 			die();
-		took[i] = now() - begin;
+		took[i] = llm_clock_s() - begin;
 		share[i] = (n_query == 1 ? bytes : bytes / 2 * n_query) / took[i] / limit;
 	}
 	qsort(took, REPEAT, sizeof *took, order);
