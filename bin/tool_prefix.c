@@ -64,14 +64,9 @@ tool_prefix_dir(void)
 static void
 store_open(struct tool_prefix *p, const struct llm_hash *model)
 {
-	const struct llm_config *c = &p->engine->model->config;
 	struct llm_kvstore_params params = {.budget_bytes = tool_prefix_budget(),
-	    .key = {.model = *model,
-		.numeric_version = LLM_NUMERIC_VERSION,
-		.kv_type = (uint32_t)llm_pass_kv_type(p->engine->pass),
-		.n_layer = (uint32_t)c->n_layer,
-		.n_head_kv = (uint32_t)c->n_head_kv,
-		.d_head = (uint32_t)c->d_head}};
+	    .key = llm_kvpage_key_of(
+		model, &p->engine->model->config, llm_pass_kv_type(p->engine->pass))};
 	struct llm_err err = {0};
 	char *dir = tool_prefix_dir();
 	if (dir == NULL)

@@ -4,6 +4,7 @@
  * Pages in files; see page.h.
  */
 #include "kvstore/page.h"
+#include "libcore/forward.h"
 #include "libcore/newfile.h"
 
 #include <errno.h>
@@ -27,6 +28,18 @@ struct head {
 	unsigned char sum[16]; /* of all before it, then of the data */
 };
 _Static_assert(sizeof(struct head) == HEAD, "the head has no padding");
+
+struct llm_kvpage_key
+llm_kvpage_key_of(
+    const struct llm_hash *model, const struct llm_config *c, enum llm_kv_type type)
+{
+	return (struct llm_kvpage_key){.model = *model,
+	    .numeric_version = LLM_NUMERIC_VERSION,
+	    .kv_type = (uint32_t)type,
+	    .n_layer = (uint32_t)c->n_layer,
+	    .n_head_kv = (uint32_t)c->n_head_kv,
+	    .d_head = (uint32_t)c->d_head};
+}
 
 uint64_t
 llm_kvpage_file_bytes(size_t n_bytes)

@@ -22,6 +22,13 @@ struct llm_kvpage_key {
 	struct llm_hash before; /* the name of the page before it; of the first page zeros */
 };
 
+/*
+ * llm_kvpage_key_of - the key of pages that a pass of this program computes: of the model with this identity and
+ * configuration, with keys and values of this type.  before is that of a first page.
+ */
+struct llm_kvpage_key llm_kvpage_key_of(
+    const struct llm_hash *model, const struct llm_config *c, enum llm_kv_type type);
+
 /* A page without its keys and values.  Plain data. */
 struct llm_kvpage {
 	struct llm_kvpage_key key;

@@ -24,13 +24,8 @@ static size_t page_bytes;
 static struct llm_kvpage_key
 key(void)
 {
-	struct llm_kvpage_key k = {.numeric_version = LLM_NUMERIC_VERSION,
-	    .kv_type = (uint32_t)llm_pass_kv_type(pass),
-	    .n_layer = (uint32_t)model->config.n_layer,
-	    .n_head_kv = (uint32_t)model->config.n_head_kv,
-	    .d_head = (uint32_t)model->config.d_head};
-	k.model.b[0] = 1;
-	return k;
+	const struct llm_hash id = {.b = {1}};
+	return llm_kvpage_key_of(&id, &model->config, llm_pass_kv_type(pass));
 }
 
 static struct llm_resident *

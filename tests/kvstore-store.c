@@ -32,14 +32,11 @@ static unsigned char model_byte = 1;
 static struct llm_kvstore *
 store_open(void)
 {
-	struct llm_kvstore_params params = {.dir = dir, .budget_bytes = budget};
+	const struct llm_hash id = {.b = {model_byte}};
+	struct llm_kvstore_params params = {.dir = dir,
+	    .budget_bytes = budget,
+	    .key = llm_kvpage_key_of(&id, &model->config, llm_pass_kv_type(pass))};
 	struct llm_kvstore *s = NULL;
-	params.key = (struct llm_kvpage_key){.numeric_version = LLM_NUMERIC_VERSION,
-	    .kv_type = (uint32_t)llm_pass_kv_type(pass),
-	    .n_layer = (uint32_t)model->config.n_layer,
-	    .n_head_kv = (uint32_t)model->config.n_head_kv,
-	    .d_head = (uint32_t)model->config.d_head};
-	params.key.model.b[0] = model_byte;
 	if (llm_kvstore_open(&s, &params, &err) < 0)
 		printf("# %s\n", err.msg);
 	return s;
@@ -142,6 +139,20 @@ ids_make(llm_token ids[N_TOK], unsigned seed)
 		seed = seed * 1664525u + 1013904223u;
 		ids[i] = (llm_token)(3 + (seed >> 16) % N_VOCAB_USED);
 	}
+}
+
+/* All that keys and values depend on, before the tokens. */
+static void
+keys(void)
+{
+	const struct llm_hash id = {.b = {7}}, none = {{0}};
+	const struct llm_config *c = &model->config;
+	const struct llm_kvpage_key k = llm_kvpage_key_of(&id, c, LLM_KV_Q8_0);
+	tap_ok(llm_hash_equal(&k.model, &id) && k.numeric_version == LLM_NUMERIC_VERSION &&
+		   k.kv_type == LLM_KV_Q8_0 && k.n_layer == (uint32_t)c->n_layer &&
+		   k.n_head_kv == (uint32_t)c->n_head_kv && k.d_head == (uint32_t)c->d_head &&
+		   llm_hash_equal(&k.before, &none),
+	    "a page's key is model, numeric version, type and shape");
 }
 
 static void
@@ -337,6 +348,7 @@ main(void)
 		if (i > 0)
 			llm_pass_free(pass);
 	}
+	keys();
 	damage();
 	budgets();
 	killed();

@@ -15,13 +15,8 @@
 static struct llm_kvpage_key
 key_of(const struct lane *l, const struct job *j)
 {
-	const struct llm_config *c = &l->resident->model->config;
-	return (struct llm_kvpage_key){.model = j->ident,
-	    .numeric_version = LLM_NUMERIC_VERSION,
-	    .kv_type = (uint32_t)llm_pass_kv_type(l->pass),
-	    .n_layer = (uint32_t)c->n_layer,
-	    .n_head_kv = (uint32_t)c->n_head_kv,
-	    .d_head = (uint32_t)c->d_head};
+	return llm_kvpage_key_of(
+	    &j->ident, &l->resident->model->config, llm_pass_kv_type(l->pass));
 }
 
 /* The lane's store; once the model's identity is known, with the one on disk beneath.  NULL: none. */
