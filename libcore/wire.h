@@ -76,6 +76,9 @@ void llm_wire_msg_free(struct llm_wire_msg *m);
 /* The map itself. */
 const struct llm_wire_value *llm_wire_root(const struct llm_wire_msg *m);
 
+/* The value at a key of a map; NULL where it is absent or nil, or where map is NULL or no map. */
+const struct llm_wire_value *llm_wire_field(const struct llm_wire_value *map, const char *key);
+
 /*
  * Getters of a field of a map by its key: 1 and *out set where it is there, 0 and *out untouched where it is absent
  * or nil, LLM_EPROTOCOL, naming key, what was found and what was expected, where it has another type or lies

@@ -51,25 +51,28 @@ unexpected(
 	    found(buf, v), expected);
 }
 
+const struct llm_wire_value *
+llm_wire_field(const struct llm_wire_value *map, const char *key)
+{
+	size_t len = strlen(key), n = map != NULL && llm_wire_is_map(map) ? llm_wire_n(map) : 0;
+	for (size_t i = 0; i < n; i++) {
+		struct llm_wire_bytes k;
+		const struct llm_wire_value *v = llm_wire_pair(&k, map, i);
+		if (k.n == len && memcmp(k.s, key, len) == 0)
+			return llm_wire_is_nil(v) ? NULL : v;
+	}
+	return NULL;
+}
+
 /* The value at key: 1, or 0 where it is absent or nil. */
 static int
 find(const struct llm_wire_value **out, const struct llm_wire_value *map, const char *key,
     struct llm_err *err)
 {
-	size_t len = strlen(key);
-	if (map == NULL)
-		return 0;
-	if (!llm_wire_is_map(map))
+	*out = llm_wire_field(map, key);
+	if (map != NULL && !llm_wire_is_map(map))
 		return unexpected(map, key, "a map to hold it", err);
-	for (size_t i = 0; i < llm_wire_n(map); i++) {
-		struct llm_wire_bytes k;
-		const struct llm_wire_value *v = llm_wire_pair(&k, map, i);
-		if (k.n != len || memcmp(k.s, key, len) != 0)
-			continue;
-		*out = v;
-		return !llm_wire_is_nil(v);
-	}
-	return 0;
+	return *out != NULL;
 }
 
 int

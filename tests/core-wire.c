@@ -231,6 +231,11 @@ nested(void)
 		   llm_wire_get_bool(&untouched, m, "absent", &err) == 0 &&
 		   llm_wire_get_bool(&untouched, NULL, "yes", &err) == 0 && untouched,
 	    "what is nil or absent is not there, and the default stays");
+	tap_ok(llm_wire_field(m, "yes") != NULL && llm_wire_field(m, "ye") == NULL &&
+		   llm_wire_field(m, "nothing") == NULL &&
+		   llm_wire_field(NULL, "yes") == NULL &&
+		   llm_wire_field(llm_wire_field(m, "yes"), "yes") == NULL,
+	    "a field is found by its whole key, in a map alone");
 	tap_ok(llm_wire_get_array(&list, m, "list", &err) == 1 && llm_wire_n(list) == 4 &&
 		   llm_wire_is_nil(llm_wire_item(list, 3)),
 	    "lists hold their items");

@@ -17,9 +17,9 @@
  *	weights MODEL FILE	the weights by their descriptor, copied to a file; what may be done with it
  */
 #define _GNU_SOURCE
-#include "libcore/client.h"
 #include "libcore/clock.h"
 #include "libcore/hash.h"
+#include "tests/clients.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,85 +39,6 @@
 
 enum { PATIENCE_MS = 60000, MAX_CLIENTS = 300, WINDOW = 32 };
 
-static const char *path, *model;
-
-_Noreturn static void
-die(const char *what)
-{
-	fprintf(stderr, "mkclients: %s\n", what);
-	exit(1);
-}
-
-static struct llm_client *
-client(void)
-{
-	struct llm_client *c;
-	struct llm_err err;
-	if (llm_client_open(&c, path, "mkclients", &err) < 0)
-		die(err.msg);
-	return c;
-}
-
-static struct llm_wire_out *
-request(struct llm_client *c, uint32_t *id, const char *op)
-{
-	struct llm_wire_out *o = llm_client_request(c, id, op);
-	if (model != NULL)
-		llm_wire_put_str(o, "model", model);
-	return o;
-}
-
-static void
-sent(struct llm_client *c)
-{
-	struct llm_err err;
-	if (llm_client_send(c, &err) < 0)
-		die(err.msg);
-}
-
-static const struct llm_wire_value *
-received(struct llm_client *c)
-{
-	const struct llm_wire_value *m;
-	struct llm_err err;
-	int rc = llm_client_receive(&m, c, PATIENCE_MS, &err);
-	if (rc <= 0)
-		die(rc == 0 ? "no answer came" : err.msg);
-	return m;
-}
-
-static const struct llm_wire_value *
-field(const struct llm_wire_value *map, const char *key)
-{
-	struct llm_wire_bytes k;
-	for (size_t i = 0; map != NULL && i < llm_wire_n(map); i++) {
-		const struct llm_wire_value *v = llm_wire_pair(&k, map, i);
-		if (k.n == strlen(key) && memcmp(k.s, key, k.n) == 0)
-			return v;
-	}
-	return NULL;
-}
-
-static int64_t
-number(const struct llm_wire_value *map, const char *key)
-{
-	int64_t v = -1;
-	const struct llm_wire_value *f = field(map, key);
-	return f != NULL && llm_wire_as_int(&v, f) ? v : -1;
-}
-
-/* The last message of a request. */
-static const struct llm_wire_value *
-answer(struct llm_client *c, uint32_t id)
-{
-	for (;;) {
-		const struct llm_wire_value *m = received(c);
-		if (number(m, "id") == (int64_t)id &&
-		    (field(m, "done") != NULL || field(m, "error") != NULL))
-			return m;
-	}
-}
-
 /* The same answers alone and together. */
 
 struct talk {
@@ -131,7 +52,7 @@ talk_answer(FILE *f, struct llm_client *c, int k)
 {
 	static const char *const class[] = {"interactive", "pipe", "batch"};
 	uint32_t id;
-	struct llm_wire_out *o = request(c, &id, "generate");
+	struct llm_wire_out *o = clients_request(c, &id, "generate");
 	char text[2000];
 	int n = snprintf(text, sizeof text, "Of all numbers, ");
 	/* Some begin alike, some are long. */
@@ -146,19 +67,21 @@ talk_answer(FILE *f, struct llm_client *c, int k)
 		llm_wire_put_float(o, "top_p", 0.95);
 		llm_wire_put_uint(o, "seed", (uint64_t)k);
 	}
-	sent(c);
+	clients_send(c);
 	for (bool more = true; more;) {
-		const struct llm_wire_value *m = received(c), *part, *done = field(m, "done");
+		const struct llm_wire_value *m = clients_receive(c);
+		const struct llm_wire_value *part = llm_wire_field(m, "part");
+		const struct llm_wire_value *done = llm_wire_field(m, "done");
 		struct llm_wire_bytes s;
-		if (field(m, "error") != NULL)
-			die("an answer was refused");
-		if ((part = field(m, "part")) != NULL &&
-		    llm_wire_as_bytes(&s, field(part, "text")))
+		if (llm_wire_field(m, "error") != NULL)
+			clients_die("an answer was refused");
+		if (part != NULL && llm_wire_as_bytes(&s, llm_wire_field(part, "text")))
 			for (size_t i = 0; i < s.n; i++)
 				fprintf(f, "%02x", (unsigned char)s.s[i]);
 		more = done == NULL;
-		if (done != NULL && llm_wire_as_bytes(&s, field(done, "stop")))
-			fprintf(f, " %.*s %d\n", (int)s.n, s.s, (int)number(done, "n_out"));
+		if (done != NULL && llm_wire_as_bytes(&s, llm_wire_field(done, "stop")))
+			fprintf(
+			    f, " %.*s %d\n", (int)s.n, s.s, (int)clients_number(done, "n_out"));
 	}
 }
 
@@ -168,13 +91,13 @@ talk_score(FILE *f, struct llm_client *c, int k)
 	uint32_t id;
 	double nats = 0;
 	char text[100];
-	struct llm_wire_out *o = request(c, &id, "score");
+	struct llm_wire_out *o = clients_request(c, &id, "score");
 	snprintf(text, sizeof text, "It was the %dth of %d days, and no more came.", k, k * k);
 	llm_wire_put_str(o, "text", text);
-	sent(c);
-	const struct llm_wire_value *done = field(answer(c, id), "done");
-	if (done == NULL || !llm_wire_as_float(&nats, field(done, "nats")))
-		die("a score was refused");
+	clients_send(c);
+	const struct llm_wire_value *done = clients_done(c, id);
+	if (done == NULL || !llm_wire_as_float(&nats, llm_wire_field(done, "nats")))
+		clients_die("a score was refused");
 	fprintf(f, "%.17g\n", nats);
 }
 
@@ -184,11 +107,11 @@ talk_ids(FILE *f, struct llm_client *c, int k)
 	uint32_t id;
 	char text[100];
 	int64_t v;
-	struct llm_wire_out *o = request(c, &id, "tokenize");
+	struct llm_wire_out *o = clients_request(c, &id, "tokenize");
 	snprintf(text, sizeof text, "%d bottles of beer", k);
 	llm_wire_put_str(o, "text", text);
-	sent(c);
-	const struct llm_wire_value *ids = field(field(answer(c, id), "done"), "ids");
+	clients_send(c);
+	const struct llm_wire_value *ids = llm_wire_field(clients_done(c, id), "ids");
 	for (size_t i = 0; ids != NULL && i < llm_wire_n(ids); i++)
 		if (llm_wire_as_int(&v, llm_wire_item(ids, i)))
 			fprintf(f, "%d ", (int)v);
@@ -200,7 +123,7 @@ talk(void *context)
 {
 	struct talk *t = context;
 	FILE *f = open_memstream(&t->out, &t->n_out);
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	for (int i = 0; i < 2; i++)
 		talk_answer(f, c, t->number + i);
 	talk_score(f, c, t->number);
@@ -220,7 +143,7 @@ talks(int n, bool together)
 		if (!together)
 			talk(&all[i]);
 		else if (pthread_create(&thread[i], NULL, talk, &all[i]) != 0)
-			die("no thread");
+			clients_die("no thread");
 	}
 	for (int i = 0; i < n; i++) {
 		if (together)
@@ -235,42 +158,42 @@ talks(int n, bool together)
 static void
 wait_idle(void)
 {
-	const char *m = model;
+	const char *m = clients.model;
 	double begin = 1e3 * llm_clock_s();
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	uint32_t id;
-	model = NULL;
+	clients.model = NULL;
 	for (;;) {
-		request(c, &id, "status");
-		sent(c);
-		const struct llm_wire_value *done = field(answer(c, id), "done");
-		if (number(done, "running") == 0 && number(done, "queue") == 0)
+		clients_request(c, &id, "status");
+		clients_send(c);
+		const struct llm_wire_value *done = clients_done(c, id);
+		if (clients_number(done, "running") == 0 && clients_number(done, "queue") == 0)
 			break;
 		if (1e3 * llm_clock_s() - begin > PATIENCE_MS)
-			die("it goes on");
+			clients_die("it goes on");
 		poll(NULL, 0, 1);
 	}
 	printf("idle %.0f\n", 1e3 * llm_clock_s() - begin);
 	llm_client_close(c);
-	model = m;
+	clients.model = m;
 }
 
 static void
 hangup(int n_tok)
 {
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	uint32_t id;
 	llm_token *ids = calloc((size_t)n_tok, sizeof *ids);
 	if (ids == NULL)
-		die("no memory");
+		clients_die("no memory");
 	for (int i = 0; i < n_tok; i++)
 		ids[i] = 10 + (i * 7 + i / 11) % 200;
-	struct llm_wire_out *o = request(c, &id, "generate");
+	struct llm_wire_out *o = clients_request(c, &id, "generate");
 	llm_wire_put_ids(o, "ids", ids, (size_t)n_tok);
 	llm_wire_put_bool(o, "cache", false);
 	free(ids);
-	sent(c);
-	while (field(received(c), "prompt") == NULL)
+	clients_send(c);
+	while (llm_wire_field(clients_receive(c), "prompt") == NULL)
 		;
 	llm_client_close(c);
 	wait_idle();
@@ -279,42 +202,32 @@ hangup(int n_tok)
 static void
 cancel(void)
 {
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	uint32_t id, other;
 	struct llm_wire_bytes s;
-	struct llm_wire_out *o = request(c, &id, "generate");
+	struct llm_wire_out *o = clients_request(c, &id, "generate");
 	llm_wire_put_str(o, "text", "On and on");
 	llm_wire_put_float(o, "temp", 1);
-	sent(c);
-	while (field(received(c), "part") == NULL)
+	clients_send(c);
+	while (llm_wire_field(clients_receive(c), "part") == NULL)
 		;
-	o = request(c, &other, "cancel");
+	o = clients_request(c, &other, "cancel");
 	llm_wire_put_uint(o, "target", id);
-	sent(c);
-	const struct llm_wire_value *done = field(answer(c, id), "done");
-	if (done != NULL && llm_wire_as_bytes(&s, field(done, "stop")))
+	clients_send(c);
+	const struct llm_wire_value *done = clients_done(c, id);
+	if (done != NULL && llm_wire_as_bytes(&s, llm_wire_field(done, "stop")))
 		printf("%.*s\n", (int)s.n, s.s);
 	llm_client_close(c);
-}
-
-static int
-raw(void)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	strncpy(a.sun_path, path, sizeof a.sun_path - 1);
-	if (fd < 0 || connect(fd, (const void *)&a, sizeof a) < 0)
-		die(strerror(errno));
-	return fd;
 }
 
 static void
 silent(int n)
 {
 	for (int i = 0; i < n; i++)
-		if (write(raw(), "\0\0", i % 3) < 0) /* and some begin to say something */
-			die("write");
-	model = NULL;
+		if (write(clients_connect(), "\0\0", i % 3) <
+		    0) /* and some begin to say something */
+			clients_die("write");
+	clients.model = NULL;
 	wait_idle();
 	printf("answered\n");
 }
@@ -325,8 +238,8 @@ full(int n)
 	struct llm_client *c = NULL, **all = calloc((size_t)n, sizeof(struct llm_client *));
 	struct llm_err err;
 	for (int i = 0; all != NULL && i < n; i++)
-		all[i] = client();
-	if (llm_client_open(&c, path, "one too many", &err) < 0)
+		all[i] = clients_open();
+	if (llm_client_open(&c, clients.path, "one too many", &err) < 0)
 		printf("%s: %s\n", llm_err_name(err.code), err.msg);
 	else
 		printf("served\n");
@@ -343,14 +256,14 @@ churn(int n)
 		uint32_t id;
 		struct llm_client *c;
 		if (i % 3 == 0) {
-			close(raw());
+			close(clients_connect());
 			continue;
 		}
-		c = client();
+		c = clients_open();
 		if (i % 3 == 2) {
 			llm_wire_put_str(
-			    request(c, &id, "generate"), "text", "Once upon a time");
-			sent(c);
+			    clients_request(c, &id, "generate"), "text", "Once upon a time");
+			clients_send(c);
 		}
 		llm_client_close(c);
 	}
@@ -360,7 +273,7 @@ churn(int n)
 static void
 small(int n)
 {
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	static uint32_t ids[WINDOW];
 	static int what[WINDOW];
 	int right = 0, begun = 0, under_way = 0;
@@ -371,22 +284,24 @@ small(int n)
 			while (what[k] != 0)
 				k++;
 			what[k] = (int)token;
-			llm_wire_put_ids(request(c, &ids[k], "detokenize"), "ids", &token, 1);
-			sent(c);
+			llm_wire_put_ids(
+			    clients_request(c, &ids[k], "detokenize"), "ids", &token, 1);
+			clients_send(c);
 		}
-		const struct llm_wire_value *m = received(c);
+		const struct llm_wire_value *m = clients_receive(c), *done;
 		int k = 0;
-		while (k < WINDOW && (what[k] == 0 || ids[k] != (uint32_t)number(m, "id")))
+		while (
+		    k < WINDOW && (what[k] == 0 || ids[k] != (uint32_t)clients_number(m, "id")))
 			k++;
 		if (k == WINDOW)
-			die("an answer to nothing");
+			clients_die("an answer to nothing");
 		/* What the first of these tokens was said to be, the others have to be. */
 		static struct llm_hash seen[256];
 		static bool known[256];
 		struct llm_wire_bytes s;
-		if (field(m, "done") == NULL ||
-		    !llm_wire_as_bytes(&s, field(field(m, "done"), "text")))
-			die("refused");
+		if ((done = llm_wire_field(m, "done")) == NULL ||
+		    !llm_wire_as_bytes(&s, llm_wire_field(done, "text")))
+			clients_die("refused");
 		struct llm_hash h = llm_hash_of(s.s, s.n);
 		if (!known[what[k]])
 			seen[what[k]] = h;
@@ -419,10 +334,10 @@ deaf(void)
 	enum { BYTES = 1 << 20, MOST = 1000 };
 	struct llm_wire_out *o;
 	struct llm_err err;
-	int fd = raw();
+	int fd = clients_connect();
 	char *text = malloc(BYTES);
 	if (text == NULL || llm_wire_out_new(&o, &err) < 0)
-		die("no memory");
+		clients_die("no memory");
 	for (int i = 0; i < BYTES; i++)
 		text[i] = i % 2 ? 'a' : ' ';
 	write_all(fd, HELLO, sizeof HELLO - 1);
@@ -431,10 +346,10 @@ deaf(void)
 		llm_wire_begin(o);
 		llm_wire_put_uint(o, "id", i);
 		llm_wire_put_str(o, "op", "tokenize");
-		llm_wire_put_str(o, "model", model);
+		llm_wire_put_str(o, "model", clients.model);
 		llm_wire_put_bin(o, "text", text, BYTES);
 		if (llm_wire_end(o, &err) < 0)
-			die(err.msg);
+			clients_die(err.msg);
 		const void *bytes = llm_wire_bytes(&n, o);
 		write_all(fd, bytes, n);
 		llm_wire_take(o, n);
@@ -475,11 +390,11 @@ static const struct {
 static bool
 refused(const char *bytes, size_t n)
 {
-	struct pollfd p = {.fd = raw(), .events = POLLIN};
+	struct pollfd p = {.fd = clients_connect(), .events = POLLIN};
 	char buf[4096];
 	size_t got = 0;
 	if (send(p.fd, bytes, n, MSG_NOSIGNAL) < 0)
-		die("send");
+		clients_die("send");
 	for (;;) {
 		if (poll(&p, 1, 5000) <= 0)
 			return false;
@@ -496,7 +411,7 @@ refused(const char *bytes, size_t n)
 static void
 with_fds(void)
 {
-	int fd = raw(), passed[8];
+	int fd = clients_connect(), passed[8];
 	char bytes[] = "\0\0\0\x08\x81\xa5hello";
 	struct iovec part = {bytes, sizeof bytes - 1};
 	union {
@@ -515,7 +430,7 @@ with_fds(void)
 	h->cmsg_len = CMSG_LEN(sizeof passed);
 	memcpy(CMSG_DATA(h), passed, sizeof passed);
 	if (sendmsg(fd, &m, MSG_NOSIGNAL) < 0)
-		die("sendmsg");
+		clients_die("sendmsg");
 	poll(NULL, 0, 20);
 	close(fd);
 }
@@ -526,12 +441,12 @@ random_bytes(void)
 	unsigned x = 4711;
 	for (int i = 0; i < 200; i++) {
 		char bytes[512];
-		int fd = raw(), n = 1 + i * 2;
+		int fd = clients_connect(), n = 1 + i * 2;
 		for (int k = 0; k < n; k++)
 			bytes[k] = (char)((x = x * 1103515245 + 12345) >> 16);
 		bytes[0] = bytes[1] = 0; /* a length that may be */
 		if (send(fd, bytes, (size_t)n, MSG_NOSIGNAL) < 0)
-			die("send");
+			clients_die("send");
 		close(fd);
 	}
 }
@@ -540,16 +455,16 @@ static void
 say_bad(void)
 {
 	int n = (int)(sizeof bad / sizeof bad[0]);
-	int drip = raw();
+	int drip = clients_connect();
 	for (int i = 0; i < n; i++) {
 		if (i < (int)sizeof HELLO - 1 && write(drip, &HELLO[i], 1) < 0)
-			die("write");
+			clients_die("write");
 		if (!refused(bad[i].bytes, bad[i].n))
 			printf("not refused: %s\n", bad[i].what);
 	}
 	with_fds();
 	random_bytes();
-	model = NULL;
+	clients.model = NULL;
 	wait_idle();
 	printf("%d kinds\n", n);
 }
@@ -557,22 +472,23 @@ say_bad(void)
 static void
 busy(int n)
 {
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	uint32_t id;
 	int refusals = 0;
 	char name[32] = "";
 	for (int i = 0; i < n; i++) {
-		struct llm_wire_out *o = request(c, &id, "generate");
+		struct llm_wire_out *o = clients_request(c, &id, "generate");
 		llm_wire_put_str(o, "text", "What a day it was, and");
 		llm_wire_put_int(o, "n", 4);
-		sent(c);
+		clients_send(c);
 	}
 	for (int ended = 0; ended < n;) {
-		const struct llm_wire_value *m = received(c), *e = field(m, "error");
+		const struct llm_wire_value *m = clients_receive(c),
+					    *e = llm_wire_field(m, "error");
 		struct llm_wire_bytes s;
-		ended += e != NULL || field(m, "done") != NULL;
+		ended += e != NULL || llm_wire_field(m, "done") != NULL;
 		refusals += e != NULL;
-		if (e != NULL && llm_wire_as_bytes(&s, field(e, "name")))
+		if (e != NULL && llm_wire_as_bytes(&s, llm_wire_field(e, "name")))
 			snprintf(name, sizeof name, "%.*s", (int)s.n, s.s);
 	}
 	printf("%d %s\n", refusals, name);
@@ -582,24 +498,24 @@ busy(int n)
 static void
 weights(const char *to)
 {
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	struct stat st;
 	uint32_t id;
-	request(c, &id, "weights");
-	sent(c);
-	const struct llm_wire_value *m = answer(c, id);
+	clients_request(c, &id, "weights");
+	clients_send(c);
+	const struct llm_wire_value *done = clients_done(c, id);
 	int fd = llm_client_take_fd(c), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	bool packed = false;
-	if (field(m, "done") == NULL || fd < 0 || out < 0 || fstat(fd, &st) < 0)
-		die("no descriptor came");
-	llm_wire_as_bool(&packed, field(field(m, "done"), "packed"));
+	if (done == NULL || fd < 0 || out < 0 || fstat(fd, &st) < 0)
+		clients_die("no descriptor came");
+	llm_wire_as_bool(&packed, llm_wire_field(done, "packed"));
 	char *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
-		die("it cannot be mapped");
+		clients_die("it cannot be mapped");
 	for (size_t at = 0; at < (size_t)st.st_size;) {
 		ssize_t k = write(out, p + at, (size_t)st.st_size - at);
 		if (k <= 0)
-			die("it cannot be copied");
+			clients_die("it cannot be copied");
 		at += (size_t)k;
 	}
 	printf("%s%s%s\n", packed ? "packed" : "plain",
@@ -615,9 +531,9 @@ notified(int n)
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	char line[256];
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	strncpy(a.sun_path, path, sizeof a.sun_path - 1);
+	strncpy(a.sun_path, clients.path, sizeof a.sun_path - 1);
 	if (fd < 0 || bind(fd, (const void *)&a, sizeof a) < 0)
-		die(strerror(errno));
+		clients_die(strerror(errno));
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	for (int i = 0; i < n && poll(&p, 1, PATIENCE_MS) > 0; i++) {
 		ssize_t k = recv(fd, line, sizeof line, 0);
@@ -628,13 +544,14 @@ notified(int n)
 int
 main(int argc, char **argv)
 {
+	clients.name = "mkclients";
 	if (argc < 3)
-		die("usage: mkclients SOCKET COMMAND [ARG...]");
-	path = argv[1];
+		clients_die("usage: mkclients SOCKET COMMAND [ARG...]");
+	clients.path = argv[1];
 	const char *what = argv[2], *a = argc > 3 ? argv[3] : "", *b = argc > 4 ? argv[4] : "";
 	int n = atoi(a), m = atoi(b);
 	if (a[0] == '/')
-		model = a;
+		clients.model = a;
 	if (strcmp(what, "alone") == 0)
 		talks(m, false);
 	else if (strcmp(what, "together") == 0)
@@ -662,6 +579,6 @@ main(int argc, char **argv)
 	else if (strcmp(what, "weights") == 0)
 		weights(b);
 	else
-		die("no such command");
+		clients_die("no such command");
 	return 0;
 }

@@ -5,8 +5,8 @@
  * name, figure, target and value, tab-separated; all figures unless some are named.
  */
 #define _GNU_SOURCE
-#include "libcore/client.h"
 #include "libcore/clock.h"
+#include "tests/clients.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,26 +16,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { MAX_TIMES = 100000, PROMPT = 1500 };
 
-static const char *model, *llmd = "bin/llmd";
+static const char *llmd = "bin/llmd";
 static char path[LLM_CLIENT_PATH];
 static pid_t pid;
 static char **wanted;
 static int n_wanted;
 
-_Noreturn static void
-die(const char *what)
+/* Whatever ends this program ends the daemon. */
+static void
+end_daemon(void)
 {
-	fprintf(stderr, "bench/daemon: %s\n", what);
 	if (pid > 0)
 		kill(pid, SIGKILL);
-	exit(1);
 }
 
 /* name: what targets.tsv calls it, behind "daemon-"; "-" where it has no target. */
@@ -55,46 +52,6 @@ is_wanted(const char *figure)
 	return n_wanted == 0;
 }
 
-static struct llm_client *
-client(void)
-{
-	struct llm_client *c;
-	struct llm_err err;
-	if (llm_client_open(&c, path, "bench", &err) < 0)
-		die(err.msg);
-	return c;
-}
-
-static const struct llm_wire_value *
-receive(struct llm_client *c)
-{
-	const struct llm_wire_value *m;
-	struct llm_err err;
-	if (llm_client_receive(&m, c, 120000, &err) <= 0)
-		die("no answer");
-	return m;
-}
-
-static const struct llm_wire_value *
-field(const struct llm_wire_value *map, const char *key)
-{
-	struct llm_wire_bytes k;
-	for (size_t i = 0; map != NULL && i < llm_wire_n(map); i++) {
-		const struct llm_wire_value *v = llm_wire_pair(&k, map, i);
-		if (k.n == strlen(key) && memcmp(k.s, key, k.n) == 0)
-			return v;
-	}
-	return NULL;
-}
-
-static double
-number(const struct llm_wire_value *map, const char *key)
-{
-	double v = 0;
-	const struct llm_wire_value *f = field(map, key);
-	return f != NULL && llm_wire_as_float(&v, f) ? v : 0;
-}
-
 struct ask {
 	int n_prompt, n;
 	unsigned seed; /* of the prompt's ids */
@@ -104,21 +61,18 @@ struct ask {
 static void
 ask(struct llm_client *c, const struct ask *a)
 {
-	struct llm_err err;
 	uint32_t id;
 	llm_token ids[8192];
 	unsigned x = a->seed * 2654435761u + 1;
 	for (int i = 0; i < a->n_prompt; i++)
 		ids[i] = (llm_token)(10 + ((x = x * 1103515245 + 12345) >> 16) % 200);
-	struct llm_wire_out *o = llm_client_request(c, &id, "generate");
-	llm_wire_put_str(o, "model", model);
+	struct llm_wire_out *o = clients_request(c, &id, "generate");
 	llm_wire_put_ids(o, "ids", ids, (size_t)a->n_prompt);
 	llm_wire_put_int(o, "n", a->n);
 	llm_wire_put_int(o, "draft", 0);
 	llm_wire_put_bool(o, "cache", false);
 	llm_wire_put_str(o, "class", a->class);
-	if (llm_client_send(c, &err) < 0)
-		die(err.msg);
+	clients_send(c);
 }
 
 /* Seconds to the first part, and to the end; in us what the daemon says that it computed. */
@@ -133,16 +87,18 @@ hear(struct llm_client *c)
 	struct told t = {0};
 	double begin = llm_clock_s();
 	for (;;) {
-		const struct llm_wire_value *m = receive(c), *done = field(m, "done");
-		if (field(m, "error") != NULL)
-			die("refused");
-		if (field(m, "part") != NULL && t.first_s == 0)
+		const struct llm_wire_value *m = clients_receive(c);
+		const struct llm_wire_value *done = llm_wire_field(m, "done");
+		if (llm_wire_field(m, "error") != NULL)
+			clients_die("refused");
+		if (llm_wire_field(m, "part") != NULL && t.first_s == 0)
 			t.first_s = llm_clock_s() - begin;
 		if (done == NULL)
 			continue;
 		t.done_s = llm_clock_s() - begin;
-		t.computed_s = 1e-6 * (number(done, "prefill_us") + number(done, "decode_us"));
-		t.n_out = (int)number(done, "n_out");
+		t.computed_s = 1e-6 * (double)(clients_number(done, "prefill_us") +
+					       clients_number(done, "decode_us"));
+		t.n_out = (int)clients_number(done, "n_out");
 		return t;
 	}
 }
@@ -181,13 +137,11 @@ status_kib(const char *key)
 static double
 status(const char *key)
 {
-	struct llm_client *c = client();
-	struct llm_err err;
+	struct llm_client *c = clients_open();
 	uint32_t id;
 	llm_client_request(c, &id, "status");
-	if (llm_client_send(c, &err) < 0)
-		die(err.msg);
-	double v = number(field(receive(c), "done"), key);
+	clients_send(c);
+	double v = (double)clients_number(llm_wire_field(clients_receive(c), "done"), key);
 	llm_client_close(c);
 	return v;
 }
@@ -200,17 +154,17 @@ start(void)
 	struct llm_err err;
 	snprintf(path, sizeof path, "/tmp/llm-bench.%d/sock", (int)getpid());
 	if ((pid = fork()) < 0)
-		die("fork");
+		clients_die("fork");
 	if (pid == 0) {
 		int null = open("/dev/null", O_RDWR);
 		dup2(null, 1);
 		dup2(null, 2);
-		execl(llmd, llmd, "-s", path, "-m", model, (char *)NULL);
+		execl(llmd, llmd, "-s", path, "-m", clients.model, (char *)NULL);
 		_exit(127);
 	}
-	while (llm_client_open(&c, path, "bench", &err) < 0) {
+	while (llm_client_open(&c, path, clients.name, &err) < 0) {
 		if (llm_clock_s() - begin > 10)
-			die(err.msg);
+			clients_die(err.msg);
 		poll(NULL, 0, 1);
 	}
 	if (is_wanted("ready"))
@@ -236,7 +190,7 @@ hello(void)
 	double v[N];
 	for (int i = 0; i < N; i++) {
 		double begin = llm_clock_s();
-		llm_client_close(client());
+		llm_client_close(clients_open());
 		v[i] = 1e3 * (llm_clock_s() - begin);
 	}
 	row("hello", "connection to hello, median, ms", "<= 1", quantile(v, N, 0.5));
@@ -248,7 +202,7 @@ overhead(void)
 {
 	enum { N = 200 };
 	double v[N];
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	for (int i = 0; i < N; i++) {
 		double begin = llm_clock_s();
 		ask(c, &(struct ask){.n_prompt = 4, .n = 1, .class = "interactive"});
@@ -266,16 +220,14 @@ small(void)
 {
 	static double v[MAX_TIMES];
 	enum { N = 5000 };
-	struct llm_client *c = client();
-	struct llm_err err;
+	struct llm_client *c = clients_open();
 	uint32_t id;
 	for (int i = 0; i < N; i++) {
 		double begin = llm_clock_s();
-		struct llm_wire_out *o = llm_client_request(c, &id, "tokenize");
-		llm_wire_put_str(o, "model", model);
-		llm_wire_put_str(o, "text", "hello");
-		if (llm_client_send(c, &err) < 0 || field(receive(c), "done") == NULL)
-			die("tokenize");
+		llm_wire_put_str(clients_request(c, &id, "tokenize"), "text", "hello");
+		clients_send(c);
+		if (clients_done(c, id) == NULL)
+			clients_die("tokenize");
 		v[i] = 1e3 * (llm_clock_s() - begin);
 	}
 	row("-", "tokenize, median, ms", "-", quantile(v, N, 0.5));
@@ -296,7 +248,7 @@ static void *
 load_run(void *context)
 {
 	struct load *l = context;
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	for (int i = 0; l->times < 0 ? !atomic_load(&ending) : i < l->times; i++) {
 		l->ask.seed += 1000;
 		ask(c, &l->ask);
@@ -347,7 +299,7 @@ interactive(void)
 	static struct load l[OTHERS];
 	double first = 0, done = 0, alone = 0;
 	const struct ask a = {.n_prompt = 20, .n = 8, .seed = 7, .class = "interactive"};
-	struct llm_client *c = client();
+	struct llm_client *c = clients_open();
 	for (int i = 0; i < 3; i++) {
 		ask(c, &a);
 		double s = hear(c).first_s;
@@ -384,10 +336,10 @@ hangup(void)
 {
 	double worst = 0;
 	for (int i = 0; i < 3; i++) {
-		struct llm_client *c = client();
+		struct llm_client *c = clients_open();
 		ask(c, &(struct ask){
 			   .n_prompt = 4000, .n = 1, .seed = (unsigned)i, .class = "pipe"});
-		while (field(receive(c), "prompt") == NULL)
+		while (llm_wire_field(clients_receive(c), "prompt") == NULL)
 			;
 		poll(NULL, 0, 50);
 		double begin = llm_clock_s();
@@ -404,23 +356,19 @@ static void
 crowd(void)
 {
 	int fd[200];
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	memcpy(a.sun_path, path, strlen(path) + 1);
 	for (int i = 0; i < 200; i++)
-		if ((fd[i] = socket(AF_UNIX, SOCK_STREAM, 0)) < 0 ||
-		    connect(fd[i], (const void *)&a, sizeof a) < 0)
-			die("connect");
+		fd[i] = clients_connect();
 	double begin = llm_clock_s();
-	llm_client_close(client());
+	llm_client_close(clients_open());
 	row("silent", "connection to hello beside 200 silent ones, ms", "<= 1",
 	    1e3 * (llm_clock_s() - begin));
 	for (int i = 0; i < 200; i++)
 		close(fd[i]);
 	double before = status_kib("RssAnon");
 	for (int i = 0; i < 1000; i++)
-		llm_client_close(client());
+		llm_client_close(clients_open());
 	begin = llm_clock_s();
-	llm_client_close(client());
+	llm_client_close(clients_open());
 	row("-", "connection to hello after 1,000 hang-ups, ms", "2 steps",
 	    1e3 * (llm_clock_s() - begin));
 	row("growth", "growth by 1,000 hang-ups, KiB", "0", status_kib("RssAnon") - before);
@@ -435,22 +383,25 @@ main(int argc, char **argv)
 	} figure[] = {{"hello", hello}, {"overhead", overhead}, {"small", small},
 	    {"together", together}, {"interactive", interactive}, {"hangup", hangup},
 	    {"crowd", crowd}, {"memory", memory}};
-	model = argc > 1 ? argv[1] : getenv("LLM_TEST_MODEL");
+	const char *model = argc > 1 ? argv[1] : getenv("LLM_TEST_MODEL");
 	if (argc < 2 && (model == NULL || model[0] == '\0')) {
 		fprintf(stderr, "bench/daemon: no model: nothing is measured\n");
 		return 0;
 	}
+	clients = (struct clients){.name = "bench/daemon", .path = path, .model = model};
 	if (model == NULL || model[0] != '/')
-		die("usage: bench/daemon /path/of/MODEL [LLMD [FIGURE...]]");
+		clients_die("usage: bench/daemon /path/of/MODEL [LLMD [FIGURE...]]");
 	llmd = argc > 2 ? argv[2] : llmd;
 	wanted = argv + 3;
 	n_wanted = argc > 3 ? argc - 3 : 0;
+	atexit(end_daemon);
 	start();
 	for (size_t i = 0; i < sizeof figure / sizeof figure[0]; i++)
 		if (is_wanted(figure[i].name))
 			figure[i].run();
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
+	pid = 0;
 	*strrchr(path, '/') = '\0';
 	rmdir(path);
 	return 0;
