@@ -32,7 +32,6 @@ GEN_C	:= $(wildcard generate/*.c)
 EMBED_C	:= $(wildcard embed/*.c)
 KVSTORE_C := $(wildcard kvstore/*.c)
 TOOL_C	:= $(wildcard bin/tool*.c)
-CHAT_C	:= $(wildcard bin/chat_*.c)
 WRAPPERS := $(notdir $(wildcard $(addprefix bin/,llm-model llm-summarize llm-commit)))
 PROGRAMS := $(patsubst bin/%.c,%,$(wildcard bin/llm-*.c bin/llmctl.c))
 DAEMON_C := $(wildcard bin/daemon/*.c)
@@ -89,13 +88,12 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(ISA) -MMD -MP -c -o $@ $<
 
-# Sources of one program alone are named after it: bin/chat_*.c are llm-chat's.
-own	= $(call obj,$(wildcard bin/$(patsubst llm-%,%,$(1))_*.c))
+# Sources of one program alone are named after it: bin/chat_*.c are llm-chat's, bin/ctl_*.c llmctl's.
+own	= $(call obj,$(wildcard bin/$(patsubst llm%,%,$(patsubst llm-%,%,$(1)))_*.c))
 $(foreach p,$(PROGRAMS),$(eval $(BINDIR)/$(p): $(call own,$(p))))
 $(addprefix $(BINDIR)/,$(PROGRAMS)): $(BINDIR)/%: $(BUILD)/bin/%.o $(TOOL) $(BUILD)/embed.a $(BUILD)/kvstore.a $(GENERATE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(if $(filter llm-chat,$(@F)),-ledit) $(if $(filter llm-search,$(@F)),$(BLAS)) $(LIBS)
-$(BINDIR)/llm-chat: $(call obj,$(CHAT_C))
 $(BINDIR)/llmd: $(call obj,$(DAEMON_C)) $(TOOL) $(BUILD)/embed.a $(BUILD)/kvstore.a $(GENERATE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -luv $(LIBS)

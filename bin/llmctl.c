@@ -4,7 +4,7 @@
  * llmctl: what the daemon does, and that it do something else.
  */
 #define _XOPEN_SOURCE 700 /* realpath */
-#include "bin/llmctl.h"
+#include "bin/ctl.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: ISC
  *
  * llmctl top: the daemon at work, drawn anew each second on the other screen of the terminal, which is as it was
- * afterwards, however this ends.  See llmctl.h.
+ * afterwards, however this ends.  See ctl.h.
  */
 #define _DEFAULT_SOURCE /* SIGWINCH, TIOCGWINSZ */
-#include "bin/llmctl.h"
+#include "bin/ctl.h"
 
 #include <errno.h>
 #include <inttypes.h>

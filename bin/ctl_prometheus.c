@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: ISC
  *
  * What the daemon said, in the text format that Prometheus scrapes (exposition format 0.0.4): families of samples, each
- * after its HELP and TYPE lines; base units.  See llmctl.h.
+ * after its HELP and TYPE lines; base units.  See ctl.h.
  */
-#include "bin/llmctl.h"
+#include "bin/ctl.h"
 
 #include <ctype.h>
 #include <math.h>

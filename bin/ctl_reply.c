@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * Requests to the daemon, and what it says of itself; see llmctl.h.
+ * Requests to the daemon, and what it says of itself; see ctl.h.
  */
-#include "bin/llmctl.h"
+#include "bin/ctl.h"
 #include "libcore/clock.h"
 
 #include <inttypes.h>

@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: ISC
  *
  * What the daemon says of itself, asked for and read; printed in three forms, or shown live.  The parts of llmctl are
- * bin/llmctl_*.c.
+ * bin/ctl_*.c.
  */
-#ifndef LLM_LLMCTL_H
-#define LLM_LLMCTL_H
+#ifndef LLM_CTL_H
+#define LLM_CTL_H
 
 #include "bin/tool.h"
 #include "libcore/client.h"

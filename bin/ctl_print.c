@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * What the daemon said, as records for pipes: TSV, or JSON; see llmctl.h.
+ * What the daemon said, as records for pipes: TSV, or JSON; see ctl.h.
  */
-#include "bin/llmctl.h"
+#include "bin/ctl.h"
 
 #include <inttypes.h>
 #include <math.h>
