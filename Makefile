@@ -182,7 +182,7 @@ asan:
 
 # The daemon among its clients, its scheduler, the threads of a pass.  Whatever is found fails it, in programs too
 # whose standard error nobody reads.
-TSAN_UNITS = core-pool core-crew core-client $(filter generate-scheduler% kvstore-resident%,$(UNITS))
+TSAN_UNITS = core-pool core-crew $(filter core-client% generate-scheduler% kvstore-resident%,$(UNITS))
 tsan:
 	@.ci/deps install build test -- fetch
 	@mkdir -p build/tsan && rm -f build/tsan/found.*
