@@ -13,16 +13,18 @@
 #include "libcore/kernels/x86/product_unpack.h"
 
 enum {
-	LLM_PANEL_COLUMNS = 2048, /* of a chunk: a multiple of 256 */
-	LLM_PANEL_TOKENS = 512,   /* that share one unpacking */
-	LLM_PANEL_ROWS = 32,      /* most rows of a panel */
-	LLM_PANEL_TILE = 6,       /* most tokens of a tile */
+	LLM_PANEL_TOKENS = 512, /* that share one unpacking */
+	LLM_PANEL_ROWS = 32,    /* most rows of a panel */
+	LLM_PANEL_TILE = 6,     /* most tokens of a tile */
 /* Without VPDPBUSD, Q8_0 is multiplied as int16, and so are the scales of 256: twice in a lane. */
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 	LLM_PANEL_WORDS = 0,
+	LLM_PANEL_COLUMNS = 2048, /* of a chunk: a multiple of 256 */
 #else
 	LLM_PANEL_WORDS = 1,
+	LLM_PANEL_COLUMNS = 1024, /* words take twice the room */
 #endif
+	LLM_PANEL_AHEAD = 4, /* tokens whose outputs are fetched before they are written */
 };
 
 /*
@@ -46,6 +48,7 @@ struct llm_panel {
  * kernel.  A tile copies its struct llm_panel first: what it stores cannot change a local copy.
  */
 struct llm_panel_kind {
+	int block; /* AVX2's: 32 or 256 columns */
 	int sub;   /* columns of an integer sum */
 	bool zero; /* sums start at the zero point's share */
 	bool min;  /* m is used */
@@ -235,13 +238,14 @@ llm_panel_init(struct llm_panel *s, const struct llm_act *x, void *scratch)
 	enum {
 		CELLS = LLM_PANEL_ROWS * LLM_PANEL_COLUMNS,
 		TILE = LLM_PANEL_TILE * LLM_PANEL_COLUMNS * 2, /* an int16 a column */
-		TOTAL = CELLS + 2 * CELLS / 32 * 4 + CELLS / 16 * 4 + CELLS / 32 * 4 +
+		WEIGHTS = CELLS * (1 + LLM_PANEL_WORDS),
+		TOTAL = WEIGHTS + 2 * CELLS / 32 * 4 + CELLS / 16 * 4 + CELLS / 32 * 4 +
 			LLM_PANEL_ROWS * LLM_PANEL_TOKENS * 4 + TILE,
 	};
 	_Static_assert((int)TOTAL <= (int)LLM_PRODUCT_SCRATCH, "a panel fits the scratch");
 	s->x = *x;
 	s->w = scratch;
-	s->d = (float *)(s->w + CELLS);
+	s->d = (float *)(s->w + WEIGHTS);
 	s->m = s->d + CELLS / 32;
 	s->sc = (int32_t *)(s->m + CELLS / 32);
 	s->min = s->sc + CELLS / 16;
@@ -249,16 +253,34 @@ llm_panel_init(struct llm_panel *s, const struct llm_act *x, void *scratch)
 	s->tile = (int32_t *)(s->c + LLM_PANEL_ROWS * LLM_PANEL_TOKENS);
 }
 
-/* Sweeps the panel with n tokens from t0 in tiles of nearly one size, at most `most`. */
+/* The outputs of rows [row, row + n_row), token t, come into the cache. */
 LLM_INLINE void
-llm_panel_sweep(const struct llm_panel *s, int t0, int n, llm_panel_tile tile, const int n_lane,
-    const int most)
+llm_panel_ahead(const struct llm_product *p, int t, int row, int n_row)
 {
-	int n_tile = (n + most - 1) / most;
+	const char *y = (const char *)(p->y + (size_t)t * p->y_stride + row);
+	for (int at = 0; at < n_row * (int)sizeof(float); at += 64)
+		_mm_prefetch(y + at, _MM_HINT_T0);
+}
+
+/*
+ * Sweeps the panel with n tokens from t0 in tiles of nearly one size, at most `most`.  After the last
+ * chunk, for which n_row is not 0, the sums are the outputs of rows [row, row + n_row): each in a
+ * line of its own, which would be waited for where it has not been asked for some tiles before.
+ */
+LLM_INLINE void
+llm_panel_sweep(const struct llm_panel *s, const struct llm_product *p, int t0, int n, int row,
+    int n_row, const struct llm_panel_way way)
+{
+	int n_tile = (n + way.most - 1) / way.most;
 	for (int i = 0, t = 0; i < n_tile; i++) {
 		int next = (int)((int64_t)n * (i + 1) / n_tile);
-		tile(s, t0 + t, next - t, s->c + (size_t)t * (size_t)n_lane);
-		t = next;
+		float *c = s->c + (size_t)t * (size_t)way.n_lane;
+		for (int k = t + LLM_PANEL_AHEAD; k < next + LLM_PANEL_AHEAD && k < n; k++)
+			llm_panel_ahead(p, t0 + k, row, n_row);
+		way.tile(s, t0 + t, next - t, c);
+		for (; t < next; t++, c += way.n_lane)
+			memcpy(p->y + (size_t)(t0 + t) * p->y_stride + row, c,
+			    (size_t)n_row * sizeof(float));
 	}
 }
 
@@ -282,12 +304,9 @@ llm_panel_run(const struct llm_product *p, int row0, int row1, void *scratch,
 					      ? p->n_col - s.k0
 					      : LLM_PANEL_COLUMNS;
 				way.fill(&s, p, f, r, row1, n_lane);
-				llm_panel_sweep(&s, t0, n, way.tile, n_lane, way.most);
+				llm_panel_sweep(&s, p, t0, n, r,
+				    s.k0 + s.n_col == p->n_col ? n_row : 0, way);
 			}
-			for (int t = 0; t < n; t++)
-				memcpy(p->y + (size_t)(t0 + t) * p->y_stride + r,
-				    s.c + (size_t)t * (size_t)n_lane,
-				    (size_t)n_row * sizeof(float));
 		}
 	}
 }

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * Quantized products of many tokens by AVX2: tiles of 16 rows and up to four tokens.
+ * Quantized products of many tokens by AVX2: panels of 32 rows, tiles of 16 of them and up to four
+ * tokens.
  * VPMADDUBSW adds two products of unsigned weights and signed activations in int16, at most
  * 2 * 63 * 127 = 16002; several steps are added in int16 before VPMADDWD widens them and multiplies
  * by the integer scale.  Additions wrap, so that only the last value must fit:
@@ -9,16 +10,18 @@
  *	5 bits, no zero point, 8:	 8 * 31 * 127 = 31496
  *	zero point in the start, 16 of 5 bits or 8 of 6: 16 * 16 * 127 = 8 * 32 * 127 = 32512
  * Q8_0 does not fit at all; its weights and activations are multiplied as int16.
+ * What limits the rate are the three ports that compute, and a step of 16 rows and four tokens
+ * gives them sixteen instructions: whatever else they are asked to do shows.
  */
 #include "libcore/kernels/x86/product_packed.h"
 #include "libcore/kernels/x86/product_panel.h"
 #include "libcore/kernels/x86/product_x86.h"
 
 enum {
-	LANES = 16,
+	LANES = 32, /* rows of a panel */
+	ROWS = 16,  /* and of a tile */
 	TOKENS = 4,
-	PAIRS = LLM_PANEL_COLUMNS / 64, /* words of a token's sums in s->tile, */
-	/* and of its activations as int16; tokens a power of two apart would share cache sets. */
+	/* What a tile prepares of a token; tokens a power of two apart would share cache sets. */
 	WORDS = LLM_PANEL_COLUMNS / 2 + 16,
 };
 
@@ -42,27 +45,25 @@ broadcast(const void *p)
 /* isum[row half][token] += scale * (the dots over n_group groups of four columns, from start). */
 LLM_INLINE void
 dots(__m256i isum[2][TOKENS], const uint8_t *w, const int8_t *a, size_t stride,
-    const int n_group, const __m256i start[TOKENS], __m256i sc0, __m256i sc1, const int n)
+    const int n_group, const int32_t *start, __m256i sc0, __m256i sc1, const int n)
 {
 	__m256i acc[2][TOKENS];
 	for (int i = 0; i < n; i++)
-		acc[0][i] = acc[1][i] = start[i];
-	/* In fours, which compilers unroll; eight at once gcc leaves a loop. */
-	for (int g4 = 0; g4 < n_group; g4 += 4, w += 16 * LANES, a += 16)
-		for (int g = 0; g < 4; g++) {
-			__m256i w0 = load(w + g * 4 * LANES), w1 = load(w + g * 4 * LANES + 32);
-			KEEP(w0);
-			KEEP(w1);
-			for (int i = 0; i < n; i++) {
-				__m256i x = broadcast(a + (size_t)i * stride + 4 * g);
-				acc[0][i] =
-				    _mm256_add_epi16(acc[0][i], _mm256_maddubs_epi16(w0, x));
-				KEEP(acc[0][i]);
-				acc[1][i] =
-				    _mm256_add_epi16(acc[1][i], _mm256_maddubs_epi16(w1, x));
-				KEEP(acc[1][i]);
-			}
+		acc[0][i] = acc[1][i] =
+		    start == NULL ? _mm256_setzero_si256() : broadcast(start + i * WORDS);
+#pragma GCC unroll 8
+	for (int g = 0; g < n_group; g++) {
+		__m256i w0 = load(w + g * 4 * LANES), w1 = load(w + g * 4 * LANES + 32);
+		KEEP(w0);
+		KEEP(w1);
+		for (int i = 0; i < n; i++) {
+			__m256i x = broadcast(a + (size_t)i * stride + 4 * g);
+			acc[0][i] = _mm256_add_epi16(acc[0][i], _mm256_maddubs_epi16(w0, x));
+			KEEP(acc[0][i]);
+			acc[1][i] = _mm256_add_epi16(acc[1][i], _mm256_maddubs_epi16(w1, x));
+			KEEP(acc[1][i]);
 		}
+	}
 	for (int i = 0; i < n; i++) {
 		isum[0][i] = _mm256_add_epi32(isum[0][i], _mm256_madd_epi16(acc[0][i], sc0));
 		isum[1][i] = _mm256_add_epi32(isum[1][i], _mm256_madd_epi16(acc[1][i], sc1));
@@ -77,17 +78,23 @@ dots_sub(__m256i isum[2][TOKENS], const struct llm_panel *s, struct llm_panel_ki
 	const int n_group = kind.bits == 5 && !kind.zero ? 4 : kind.sub / 4;
 	const uint8_t *w = s->w + j * kind.sub * LANES;
 	const int8_t *a = s->x.q + (size_t)t * s->x.q_stride + s->k0 + j * kind.sub;
-	const int16_t *nsum =
-	    s->x.nsum + ((size_t)t * s->x.b_stride + (size_t)(s->k0 / kind.sub + j)) * 2;
-	__m256i start[TOKENS];
-	for (int i = 0; i < n; i++)
-		start[i] = !kind.zero ? _mm256_setzero_si256()
-				      : _mm256_sll_epi16(
-					    broadcast(nsum + (size_t)i * 2 * s->x.b_stride),
-					    _mm_cvtsi32_si128(s->shift));
 	for (int g = 0; g < kind.sub / 4; g += n_group)
-		dots(isum, w + g * 4 * LANES, a + 4 * g, s->x.q_stride, n_group, start, sc0,
-		    sc1, n);
+		dots(isum, w + g * 4 * LANES, a + 4 * g, s->x.q_stride, n_group,
+		    kind.zero ? s->tile + j : NULL, sc0, sc1, n);
+}
+
+/* tile[token][sub] = minus the zero point's share of the sub's sums, two int16, for n tokens. */
+LLM_INLINE void
+prepare_start(const struct llm_panel *s, int t, const int n, const int sub)
+{
+	const __m128i shift = _mm_cvtsi32_si128(s->shift);
+	for (int i = 0; i < n; i++) {
+		const int16_t *nsum =
+		    s->x.nsum + ((size_t)(t + i) * s->x.b_stride + (size_t)(s->k0 / sub)) * 2;
+		for (int j = 0; j < s->n_col / sub; j += 8)
+			_mm256_store_si256((__m256i *)(s->tile + i * WORDS + j),
+			    _mm256_sll_epi16(llm_load256(nsum + 2 * j), shift));
+	}
 }
 
 /* tile[token][...] = the chunk's activations as int16, in the order of llm_panel_widen. */
@@ -117,21 +124,19 @@ dots_words(__m256i isum[2][TOKENS], const struct llm_panel *s, int b, const int 
 	const int32_t *a = s->tile + b * 16;
 	for (int i = 0; i < n; i++)
 		isum[0][i] = isum[1][i] = _mm256_setzero_si256();
-	for (int g4 = 0; g4 < 4; g4++, w += 16 * LANES, a += 4)
-		for (int g = 0; g < 4; g++) {
-			__m256i w0 = load(w + g * 4 * LANES), w1 = load(w + g * 4 * LANES + 32);
-			KEEP(w0);
-			KEEP(w1);
-			for (int i = 0; i < n; i++) {
-				__m256i x = broadcast(a + i * WORDS + g);
-				isum[0][i] =
-				    _mm256_add_epi32(isum[0][i], _mm256_madd_epi16(w0, x));
-				KEEP(isum[0][i]);
-				isum[1][i] =
-				    _mm256_add_epi32(isum[1][i], _mm256_madd_epi16(w1, x));
-				KEEP(isum[1][i]);
-			}
+#pragma GCC unroll 16
+	for (int g = 0; g < 16; g++) {
+		__m256i w0 = load(w + g * 4 * LANES), w1 = load(w + g * 4 * LANES + 32);
+		KEEP(w0);
+		KEEP(w1);
+		for (int i = 0; i < n; i++) {
+			__m256i x = broadcast(a + i * WORDS + g);
+			isum[0][i] = _mm256_add_epi32(isum[0][i], _mm256_madd_epi16(w0, x));
+			KEEP(isum[0][i]);
+			isum[1][i] = _mm256_add_epi32(isum[1][i], _mm256_madd_epi16(w1, x));
+			KEEP(isum[1][i]);
 		}
+	}
 }
 
 /* A tile of n tokens, blocks of 32. */
@@ -141,8 +146,6 @@ tile32(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind kin
 	const struct llm_panel s = *panel;
 	const __m256i ones = _mm256_set1_epi16(1);
 	size_t at = (size_t)t * s.x.d_stride + (size_t)(s.k0 / 32);
-	if (kind.bits == 8)
-		prepare_words(&s, t, n);
 	for (int b = 0; b < s.n_col / 32; b++) {
 		__m256i isum[2][TOKENS];
 		for (int i = 0; i < n; i++)
@@ -169,31 +172,14 @@ tile32(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind kin
 	}
 }
 
-/* tile[token][pair] = the activations' sums by 32, two int16 together, for n tokens. */
-LLM_INLINE void
-prepare_pairs(const struct llm_panel *s, int t, const int n)
-{
-	for (int i = 0; i < n; i++) {
-		const int16_t *bsum = s->x.bsum + (size_t)(t + i) * s->x.b_stride + s->k0 / 16;
-		int16_t *to = (int16_t *)(s->tile + i * PAIRS);
-		for (int j = 0; j < s->n_col / 16; j += 16) {
-			__m256i v =
-			    _mm256_madd_epi16(llm_load256(bsum + j), _mm256_set1_epi16(1));
-			_mm_store_si128(
-			    (__m128i *)(to + j / 2), _mm_packs_epi32(_mm256_castsi256_si128(v),
-							 _mm256_extracti128_si256(v, 1)));
-		}
-	}
-}
-
-/* The sum of minima times activation sums over block b, rows of half h, token i of the tile. */
+/* The sum of minima times activation sums over block b, rows of half h, token t. */
 LLM_INLINE __m256i
-minima(const struct llm_panel *s, int t, int i, int b, int h, const int n_pair)
+minima(const struct llm_panel *s, int t, int b, int h, const int n_pair)
 {
 	__m256i msum = _mm256_setzero_si256();
 	const int16_t *bsum =
-	    n_pair == 4 ? (const int16_t *)(s->tile + i * PAIRS) + b * 8
-			: s->x.bsum + (size_t)(t + i) * s->x.b_stride + s->k0 / 16 + b * 16;
+	    n_pair == 4 ? s->x.pair + (size_t)t * s->x.b_stride / 2 + s->k0 / 32 + b * 8
+			: s->x.bsum + (size_t)t * s->x.b_stride + s->k0 / 16 + b * 16;
 	for (int j = 0; j < n_pair; j++)
 		msum = _mm256_add_epi32(
 		    msum, _mm256_madd_epi16(load(s->min + (b * n_pair + j) * LANES + h * 8),
@@ -213,7 +199,7 @@ fold256(const struct llm_panel *s, struct llm_panel_kind kind, float *c,
 			float *to = c + i * LANES + h * 8;
 			__m256 z = _mm256_mul_ps(d, _mm256_cvtepi32_ps(isum[h][i]));
 			if (kind.min) {
-				__m256i msum = minima(s, t, i, b, h, 128 / kind.sub);
+				__m256i msum = minima(s, t + i, b, h, 128 / kind.sub);
 				z = _mm256_fnmadd_ps(_mm256_load_ps(s->m + b * LANES + h * 8),
 				    _mm256_cvtepi32_ps(msum), z);
 			}
@@ -230,8 +216,6 @@ tile256(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind ki
 {
 	const struct llm_panel s = *panel;
 	const int n_sub = 256 / kind.sub;
-	if (kind.sub == 32)
-		prepare_pairs(&s, t, n);
 	for (int b = 0; b < s.n_col / 256; b++) {
 		__m256i isum[2][TOKENS];
 		for (int i = 0; i < n; i++)
@@ -243,34 +227,57 @@ tile256(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind ki
 	}
 }
 
+/* n tokens of a whole panel: two tiles, which share what is prepared. */
+LLM_INLINE void
+tiles(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind kind, const int n)
+{
+	struct llm_panel s = *panel;
+	if (kind.bits == 8)
+		prepare_words(&s, t, n);
+	else if (kind.zero)
+		prepare_start(&s, t, n, kind.sub);
+#pragma GCC unroll 1
+	for (int row = 0; row < LANES; row += ROWS) {
+		if (kind.block == 32)
+			tile32(&s, t, c + row, kind, n);
+		else
+			tile256(&s, t, c + row, kind, n);
+		s.w += 4 * ROWS;
+		s.d += ROWS;
+		s.m += ROWS;
+		s.sc += ROWS;
+		s.min += ROWS;
+	}
+}
+
 /* A kernel of a kind, in which the number of tokens is a constant. */
-#define TILE(name, kernel, ...)                                   \
+#define TILE(name, ...)                                           \
 	__attribute__((noinline)) static void tile_##name(        \
 	    const struct llm_panel *s, int t, int n, float *c)    \
 	{                                                         \
 		const struct llm_panel_kind kind = {__VA_ARGS__}; \
 		switch (n) {                                      \
 		case 1:                                           \
-			kernel(s, t, c, kind, 1);                 \
+			tiles(s, t, c, kind, 1);                  \
 			return;                                   \
 		case 2:                                           \
-			kernel(s, t, c, kind, 2);                 \
+			tiles(s, t, c, kind, 2);                  \
 			return;                                   \
 		case 3:                                           \
-			kernel(s, t, c, kind, 3);                 \
+			tiles(s, t, c, kind, 3);                  \
 			return;                                   \
 		default:                                          \
-			kernel(s, t, c, kind, 4);                 \
+			tiles(s, t, c, kind, 4);                  \
 		}                                                 \
 	}
-TILE(zero32, tile32, .sub = 32, .zero = true, .bits = 5)
-TILE(min4, tile32, .sub = 32, .min = true, .bits = 4)
-TILE(min5, tile32, .sub = 32, .min = true, .bits = 5)
-TILE(words, tile32, .sub = 32, .bits = 8)
-TILE(zero16, tile256, .sub = 16, .zero = true, .bits = 6)
-TILE(min16, tile256, .sub = 16, .min = true, .bits = 2)
-TILE(min256_4, tile256, .sub = 32, .min = true, .bits = 4)
-TILE(min256_5, tile256, .sub = 32, .min = true, .bits = 5)
+TILE(zero32, .block = 32, .sub = 32, .zero = true, .bits = 5)
+TILE(min4, .block = 32, .sub = 32, .min = true, .bits = 4)
+TILE(min5, .block = 32, .sub = 32, .min = true, .bits = 5)
+TILE(words, .block = 32, .sub = 32, .bits = 8)
+TILE(zero16, .block = 256, .sub = 16, .zero = true, .bits = 6)
+TILE(min16, .block = 256, .sub = 16, .min = true, .bits = 2)
+TILE(min256_4, .block = 256, .sub = 32, .min = true, .bits = 4)
+TILE(min256_5, .block = 256, .sub = 32, .min = true, .bits = 5)
 
 #define PANEL(name, tile)                                                         \
 	static void panel_##name(                                                 \
