@@ -261,21 +261,6 @@ failed(void)
 	llm_model_close(m);
 }
 
-/* The embedding of one token is no number: who reads that token fails, and nobody else. */
-enum { POISON = 9 };
-
-static void
-token_spoil(struct mkfile *f)
-{
-	struct mkfile_tensor *t = mkfile_find(f, "token_embd.weight");
-	size_t n = t->ne[0] * t->ne[1];
-	t->type = LLM_DTYPE_F32;
-	t->values = calloc(n, sizeof *t->values);
-	for (size_t i = 0; i < n; i++)
-		t->values[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
-	t->values[POISON * t->ne[0] + 5] = NAN;
-}
-
 /* Three sequences of n rows each, the one at place poisoned in its row at; -1: none.  Logits of the last rows. */
 static int
 three(float *logits, struct llm_seq **s, struct llm_pass *p, int place, int at)
@@ -284,15 +269,16 @@ three(float *logits, struct llm_seq **s, struct llm_pass *p, int place, int at)
 	int n = 0;
 	for (int i = 0; i < 3; i++)
 		for (int k = 0; k < 8; k++)
-			rows[n++] = (struct llm_row){
-			    s[i], i == place && k == at ? POISON : 11 + 8 * i + k, k, k == 7};
+			rows[n++] = (struct llm_row){s[i],
+			    i == place && k == at ? TEST_POISON : 11 + 8 * i + k, k, k == 7};
 	return llm_forward(p, rows, n, logits, &err);
 }
 
+/* Who reads a token whose embedding is no number fails, and nobody else. */
 static void
 one_fails(int n_thread, bool precise)
 {
-	struct llm_model *m = test_model("odd", precise ? "F32" : "Q8_0", 0, token_spoil);
+	struct llm_model *m = test_model("odd", precise ? "F32" : "Q8_0", 0, test_model_poison);
 	struct llm_pass *p = pass_new(m, NULL, n_thread, 24, precise);
 	size_t n = (size_t)m->config.n_vocab;
 	struct llm_seq *s[3];

@@ -274,26 +274,12 @@ refusals(const struct llm_labels *l)
 }
 
 /* A token whose embedding is no number fails its own prompt; the others have their numbers. */
-enum { POISON = 9 };
-
-static void
-token_spoil(struct mkfile *f)
-{
-	struct mkfile_tensor *t = mkfile_find(f, "token_embd.weight");
-	size_t n = t->ne[0] * t->ne[1];
-	t->type = LLM_DTYPE_F32;
-	t->values = calloc(n, sizeof *t->values);
-	for (size_t i = 0; i < n; i++)
-		t->values[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
-	t->values[POISON * t->ne[0] + 5] = NAN;
-}
-
 static void
 one_fails(void)
 {
 	enum { N = 5, LENGTH = 30, BAD = 2 };
 	static const llm_token spelt[3][2] = {{20, 21}, {20, 22}, {23, 24}};
-	struct llm_model *m = test_model("odd", "Q8_0", 0, token_spoil);
+	struct llm_model *m = test_model("odd", "Q8_0", 0, test_model_poison);
 	bool good = true, same = true;
 	for (int max_rows = 7; max_rows < 600; max_rows += 500) {
 		struct llm_pass *pass;
@@ -312,7 +298,7 @@ one_fails(void)
 				for (int k = 0; k < LENGTH; k++)
 					ids[k] = 30 + (i * 7 + k * 3) % 100;
 				if (bad && i == BAD)
-					ids[LENGTH / 2] = POISON;
+					ids[LENGTH / 2] = TEST_POISON;
 				must(llm_batch_add(b, ids, LENGTH, 512, &err));
 			}
 			good = good && llm_batch_run(b, &err) == (bad ? LLM_ENOTFINITE : 0);

@@ -5,9 +5,9 @@
  * gives or is guessed, when others are given up or fail.
  */
 #include "tests/jobs.h"
+#include "tests/model.h"
 #include "tests/tap.h"
 
-#include <math.h>
 #include <string.h>
 
 /* All jobs, one more every other step, beside as many others that go on for long: how many get what they get
@@ -205,21 +205,7 @@ scoring(void)
 	free(s);
 }
 
-/* A jobs_model with a token that is no number: who has it in a prompt fails. */
-enum { POISON = 9 };
-
-static void
-spoil(struct mkfile *f)
-{
-	struct mkfile_tensor *t = mkfile_find(f, "token_embd.weight");
-	size_t n = t->ne[0] * t->ne[1];
-	t->type = LLM_DTYPE_F32;
-	t->values = calloc(n, sizeof *t->values);
-	for (size_t i = 0; i < n; i++)
-		t->values[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
-	t->values[POISON * t->ne[0] + 5] = NAN;
-}
-
+/* Of a model with a token that is no number: who has it in a prompt fails. */
 static void
 not_finite(void)
 {
@@ -227,9 +213,9 @@ not_finite(void)
 	struct llm_pass *pass = jobs_pass(64);
 	struct llm_scheduler *sched = jobs_scheduler(pass, 0, 0);
 	int good = 0;
-	got[2].prompt[140] = got[6].prompt[0] = got[13].prompt[1] = POISON;
+	got[2].prompt[140] = got[6].prompt[0] = got[13].prompt[1] = TEST_POISON;
 	got[17].n_max = 0;
-	got[17].prompt[50] = POISON;
+	got[17].prompt[50] = TEST_POISON;
 	for (int i = 0; i < N_JOB; i++) {
 		bool bad = i == 2 || i == 6 || i == 13 || i == 17;
 		if (!bad)
@@ -263,7 +249,7 @@ main(void)
 	prefixes();
 	scoring();
 	jobs_close();
-	if (!jobs_open("odd", spoil))
+	if (!jobs_open("odd", test_model_poison))
 		return 1;
 	not_finite();
 	jobs_close();

@@ -5,9 +5,22 @@
  */
 #include "tests/model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+void
+test_model_poison(struct mkfile *f)
+{
+	struct mkfile_tensor *t = mkfile_find(f, "token_embd.weight");
+	size_t n = t->ne[0] * t->ne[1];
+	t->type = LLM_DTYPE_F32;
+	t->values = calloc(n, sizeof *t->values);
+	for (size_t i = 0; i < n; i++)
+		t->values[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
+	t->values[TEST_POISON * t->ne[0] + 5] = NAN;
+}
 
 static bool
 shape_set(struct mkmodel *made, const char *shape)

@@ -20,4 +20,8 @@
 struct llm_model *test_model(
     const char *shape, const char *type, double rope_factor, void (*change)(struct mkfile *f));
 
+/* test_model_poison - a change: the embedding of one token is no number, so that who reads that token fails. */
+enum { TEST_POISON = 9 };
+void test_model_poison(struct mkfile *f);
+
 #endif
