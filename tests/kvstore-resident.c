@@ -5,18 +5,18 @@
  * be shared; the budget holds, whoever still uses what goes; the store on disk fills in what memory lacks.
  */
 #include "kvstore/resident.h"
-#include "libcore/forward.h"
+#include "tests/folder.h"
 #include "tests/model.h"
+#include "tests/sequence.h"
 #include "tests/tap.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { N_TOK = 330, N_VOCAB_USED = 60 };
+enum { N_TOK = 330 };
 
 static struct llm_err err;
-static char dir[] = "/tmp/llm-test-resident.XXXXXX";
 static struct llm_model *model;
 static struct llm_pass *pass;
 static size_t page_bytes;
@@ -39,31 +39,6 @@ resident_new(int n_page, struct llm_kvstore *disk)
 	return r;
 }
 
-static struct llm_seq *
-seq_new(void)
-{
-	struct llm_seq *s = NULL;
-	if (llm_seq_new(&s, &model->config, llm_pass_kv_type(pass), 1000, &err) < 0)
-		exit(1);
-	return s;
-}
-
-/* Computes ids[seq->n_pos..n) and gives the last one's logits. */
-static void
-compute(float *logits, struct llm_seq *s, const llm_token *ids, int n)
-{
-	struct llm_row rows[N_TOK];
-	int from = s->n_pos;
-	if (llm_seq_reserve(s, n, &err) < 0)
-		exit(1);
-	for (int i = from; i < n; i++)
-		rows[i - from] = (struct llm_row){s, ids[i], i, i == n - 1};
-	if (llm_forward(pass, rows, n - from, logits, &err) < 0) {
-		printf("Bail out! %s\n", err.msg);
-		exit(1);
-	}
-}
-
 static float *
 logits_new(void)
 {
@@ -74,10 +49,10 @@ logits_new(void)
 static struct llm_seq *
 run(float *logits, struct llm_resident *r, const llm_token *ids, int n)
 {
-	struct llm_seq *s = seq_new();
+	struct llm_seq *s = test_seq(pass, 1000);
 	if (r != NULL)
 		llm_resident_warm(r, s, ids, n - 1);
-	compute(logits, s, ids, n);
+	test_compute(logits, pass, s, ids, n);
 	return s;
 }
 
@@ -99,12 +74,12 @@ static int
 taken(struct llm_resident *r, const llm_token *ids, int n_own, int n)
 {
 	float *a = logits_new(), *b = logits_new();
-	struct llm_seq *cold = run(a, NULL, ids, n), *warm = seq_new();
+	struct llm_seq *cold = run(a, NULL, ids, n), *warm = test_seq(pass, 1000);
 	if (n_own > 0)
-		compute(b, warm, ids, n_own);
+		test_compute(b, pass, warm, ids, n_own);
 	int n_warm = llm_resident_warm(r, warm, ids, n - 1);
 	bool same = n_warm == warm->n_pos;
-	compute(b, warm, ids, n);
+	test_compute(b, pass, warm, ids, n);
 	same = same && memcmp(a, b, (size_t)model->config.n_vocab * sizeof *a) == 0;
 	llm_seq_free(cold);
 	llm_seq_free(warm);
@@ -114,20 +89,11 @@ taken(struct llm_resident *r, const llm_token *ids, int n_own, int n)
 }
 
 static void
-ids_make(llm_token ids[N_TOK], unsigned seed)
-{
-	for (int i = 0; i < N_TOK; i++) {
-		seed = seed * 1664525u + 1013904223u;
-		ids[i] = (llm_token)(3 + (seed >> 16) % N_VOCAB_USED);
-	}
-}
-
-static void
 prefixes(const char *what)
 {
 	llm_token ids[N_TOK], other[N_TOK];
 	struct llm_resident *r = resident_new(100, NULL);
-	ids_make(ids, 1);
+	test_ids(ids, N_TOK, 1);
 	tap_ok(taken(r, ids, 0, N_TOK) == 0, "%s: at first there is nothing", what);
 	tap_ok(keep(r, ids, 150) == 3 && llm_resident_bytes(r) == 3 * page_bytes,
 	    "%s: 150 tokens are three pages", what);
@@ -165,7 +131,7 @@ sharing(void)
 	llm_token ids[N_TOK], other[N_TOK];
 	float *logits = logits_new();
 	struct llm_resident *r = resident_new(100, NULL);
-	ids_make(ids, 2);
+	test_ids(ids, N_TOK, 2);
 	memcpy(other, ids, sizeof ids);
 	other[140] = other[140] == 5 ? 6 : 5;
 	struct llm_seq *a = run(logits, r, ids, 150);
@@ -177,7 +143,7 @@ sharing(void)
 	    "two sequences and the store have the same pages");
 	llm_resident_keep(r, a, ids, 150);
 	void *part = llm_seq_page(a, 2);
-	compute(logits, a, ids, 180);
+	test_compute(logits, pass, a, ids, 180);
 	tap_ok(llm_seq_page(a, 2) != part && llm_page_n_owner(part) == 1,
 	    "a sequence that goes on in a page that was kept in part does so in a copy");
 	tap_ok(taken(r, ids, 0, N_TOK) == 150 && taken(r, other, 0, N_TOK) == 140,
@@ -201,8 +167,8 @@ budgets(void)
 {
 	llm_token ids[N_TOK], other[N_TOK];
 	struct llm_resident *r = resident_new(6, NULL);
-	ids_make(ids, 3);
-	ids_make(other, 4);
+	test_ids(ids, N_TOK, 3);
+	test_ids(other, N_TOK, 4);
 	keep(r, ids, 256);
 	keep(r, other, 128);
 	tap_ok(llm_resident_bytes(r) == 6 * page_bytes && taken(r, ids, 0, N_TOK) == 256,
@@ -210,14 +176,14 @@ budgets(void)
 	tap_ok(keep(r, other, 192) == 1 && taken(r, other, 0, N_TOK) == 192 &&
 		   taken(r, ids, 0, N_TOK) == 192,
 	    "then a prompt's last page goes first");
-	ids_make(other, 5);
+	test_ids(other, N_TOK, 5);
 	tap_ok(keep(r, other, 64) == 1 && taken(r, ids, 0, N_TOK) == 192,
 	    "of that which was used least lately");
-	ids_make(other, 6);
+	test_ids(other, N_TOK, 6);
 	tap_ok(keep(r, other, N_TOK) == 6 && taken(r, other, 0, N_TOK) == N_TOK - 1 &&
 		   taken(r, ids, 0, N_TOK) == 0,
 	    "a prompt may take all of it");
-	ids_make(other, 7);
+	test_ids(other, N_TOK, 7);
 	llm_resident_limit(r, 3 * page_bytes);
 	tap_ok(llm_resident_bytes(r) == 3 * page_bytes && keep(r, other, N_TOK) == 3 &&
 		   taken(r, other, 0, N_TOK) == 192 && llm_resident_bytes(r) == 3 * page_bytes,
@@ -239,8 +205,8 @@ many(void)
 	for (int i = 0; i < runs; i++) {
 		seed = seed * 1664525u + 1013904223u;
 		int n = 2 + (int)(seed >> 8) % (N_TOK - 2), part = (int)(seed >> 20) % N_TOK;
-		ids_make(ids, 50 + i % 3);
-		ids_make(other, 60 + i % 5);
+		test_ids(ids, N_TOK, 50 + i % 3);
+		test_ids(other, N_TOK, 60 + i % 5);
 		memcpy(ids + part, other + part, (size_t)(N_TOK - part) * sizeof *ids);
 		int own = (int)(seed >> 4) % n, got = taken(r, ids, i % 2 ? own : 0, n);
 		keep(r, ids, n);
@@ -258,9 +224,9 @@ beneath(void)
 	llm_token ids[N_TOK];
 	struct llm_kvstore *disk = NULL;
 	struct llm_kvstore_params params = {
-	    .dir = dir, .budget_bytes = UINT64_C(1) << 40, .key = key()};
+	    .dir = test_folder, .budget_bytes = UINT64_C(1) << 40, .key = key()};
 	float *logits = logits_new();
-	ids_make(ids, 8);
+	test_ids(ids, N_TOK, 8);
 	if (llm_kvstore_open(&disk, &params, &err) < 0)
 		exit(1);
 	struct llm_seq *s = run(logits, NULL, ids, 300);
@@ -279,15 +245,11 @@ beneath(void)
 int
 main(void)
 {
-	struct llm_pass_params params[] = {{.n_thread = 1}, {.n_thread = 1, .kv = LLM_KV_Q8_0},
-	    {.n_thread = 1, .precise = true}};
 	static const char *const what[] = {"f16", "q8_0", "precise"};
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	test_folder_new();
 	model = test_model("tinyk", "Q4_K", 0, NULL);
 	for (int i = 2; i >= 0; i--) {
-		if (llm_pass_new(&pass, model, &params[i], &err) < 0)
-			return 1;
+		pass = test_pass(model, what[i]);
 		page_bytes = llm_seq_bytes(&model->config, llm_pass_kv_type(pass), LLM_KV_PAGE);
 		prefixes(what[i]);
 		if (i > 0)
@@ -299,7 +261,5 @@ main(void)
 	beneath();
 	llm_pass_free(pass);
 	llm_model_close(model);
-	char command[64];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command) != 0 ? 1 : tap_done();
+	return test_folder_remove() ? tap_done() : 1;
 }

@@ -7,8 +7,9 @@
 #define _DEFAULT_SOURCE /* usleep */
 #include "kvstore/files.h"
 #include "kvstore/store.h"
-#include "libcore/forward.h"
+#include "tests/folder.h"
 #include "tests/model.h"
+#include "tests/sequence.h"
 #include "tests/tap.h"
 
 #include <dirent.h>
@@ -20,10 +21,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { N_TOK = 200, N_VOCAB_USED = 60 };
+enum { N_TOK = 200 };
 
 static struct llm_err err;
-static char dir[] = "/tmp/llm-test-kvstore.XXXXXX";
 static struct llm_model *model;
 static struct llm_pass *pass;
 static uint64_t budget = UINT64_C(1) << 40;
@@ -33,7 +33,7 @@ static struct llm_kvstore *
 store_open(void)
 {
 	const struct llm_hash id = {.b = {model_byte}};
-	struct llm_kvstore_params params = {.dir = dir,
+	struct llm_kvstore_params params = {.dir = test_folder,
 	    .budget_bytes = budget,
 	    .key = llm_kvpage_key_of(&id, &model->config, llm_pass_kv_type(pass))};
 	struct llm_kvstore *s = NULL;
@@ -42,37 +42,14 @@ store_open(void)
 	return s;
 }
 
-static struct llm_seq *
-seq_new(void)
-{
-	struct llm_seq *s = NULL;
-	llm_seq_new(&s, &model->config, llm_pass_kv_type(pass), model->config.n_ctx, &err);
-	return s;
-}
-
-/* Computes ids[from..n) and gives the last one's logits. */
-static void
-compute(float *logits, struct llm_seq *s, const llm_token *ids, int from, int n)
-{
-	struct llm_row rows[N_TOK];
-	if (llm_seq_reserve(s, n, &err) < 0)
-		exit(1);
-	for (int i = from; i < n; i++)
-		rows[i - from] = (struct llm_row){s, ids[i], i, i == n - 1};
-	if (llm_forward(pass, rows, n - from, logits, &err) < 0) {
-		printf("# %s\n", err.msg);
-		exit(1);
-	}
-}
-
 /* Computes n tokens and keeps them; returns pages written. */
 static int
 keep(const llm_token *ids, int n)
 {
 	float *logits = calloc((size_t)model->config.n_vocab, sizeof *logits);
 	struct llm_kvstore *store = store_open();
-	struct llm_seq *s = seq_new();
-	compute(logits, s, ids, 0, n);
+	struct llm_seq *s = test_seq(pass, model->config.n_ctx);
+	test_compute(logits, pass, s, ids, n);
 	int n_put = llm_kvstore_save(store, s, ids, n, &err);
 	llm_seq_free(s);
 	llm_kvstore_close(store);
@@ -88,11 +65,12 @@ loaded(const llm_token *ids, int n)
 	size_t bytes = (size_t)model->config.n_vocab * sizeof(float);
 	float *a = malloc(bytes), *b = malloc(bytes);
 	struct llm_kvstore *store = store_open();
-	struct llm_seq *cold = seq_new(), *warm = seq_new();
-	compute(a, cold, ids, 0, n);
+	struct llm_seq *cold = test_seq(pass, model->config.n_ctx),
+		       *warm = test_seq(pass, model->config.n_ctx);
+	test_compute(a, pass, cold, ids, n);
 	int n_kept = llm_kvstore_load(store, warm, ids, n - 1);
 	bool same = n_kept == warm->n_pos;
-	compute(b, warm, ids, n_kept, n);
+	test_compute(b, pass, warm, ids, n);
 	same = same && memcmp(a, b, bytes) == 0;
 	llm_seq_free(cold);
 	llm_seq_free(warm);
@@ -106,7 +84,7 @@ static void
 wipe(void)
 {
 	int fd;
-	if (llm_kvfiles_open(&fd, dir, &err) < 0)
+	if (llm_kvfiles_open(&fd, test_folder, &err) < 0)
 		return;
 	llm_kvfiles_trim(NULL, fd, 0, &err);
 	close(fd);
@@ -117,7 +95,7 @@ list(void)
 {
 	struct llm_kvfiles f = {0};
 	int fd;
-	if (llm_kvfiles_open(&fd, dir, &err) == 0) {
+	if (llm_kvfiles_open(&fd, test_folder, &err) == 0) {
 		llm_kvfiles_list(&f, fd, &err);
 		close(fd);
 	}
@@ -130,15 +108,6 @@ n_file(void)
 	struct llm_kvfiles f = list();
 	free(f.v);
 	return f.n;
-}
-
-static void
-ids_make(llm_token ids[N_TOK], unsigned seed)
-{
-	for (int i = 0; i < N_TOK; i++) {
-		seed = seed * 1664525u + 1013904223u;
-		ids[i] = (llm_token)(3 + (seed >> 16) % N_VOCAB_USED);
-	}
 }
 
 /* All that keys and values depend on, before the tokens. */
@@ -160,7 +129,7 @@ prefixes(const char *what)
 {
 	llm_token ids[N_TOK], other[N_TOK];
 	wipe();
-	ids_make(ids, 1);
+	test_ids(ids, N_TOK, 1);
 	tap_ok(loaded(ids, N_TOK) == 0, "%s: an empty store has nothing", what);
 	tap_ok(keep(ids, 150) == 3 && n_file() == 3, "%s: 150 tokens are three pages", what);
 	tap_ok(loaded(ids, N_TOK) == 150, "%s: all of them are used, to the bit", what);
@@ -190,7 +159,7 @@ spoil(const char *name, off_t at, off_t size)
 {
 	char path[256];
 	unsigned char c;
-	snprintf(path, sizeof path, "%s/%s", dir, name);
+	snprintf(path, sizeof path, "%s/%s", test_folder, name);
 	int fd = open(path, O_RDWR);
 	if (size >= 0 && ftruncate(fd, size) < 0)
 		printf("# %s\n", path);
@@ -206,7 +175,7 @@ static void
 damage(void)
 {
 	llm_token ids[N_TOK];
-	ids_make(ids, 2);
+	test_ids(ids, N_TOK, 2);
 	wipe();
 	keep(ids, 64);
 	struct llm_kvfiles f = list();
@@ -228,8 +197,8 @@ damage(void)
 	tap_ok(loaded(ids, 100) == 0, "an empty one too");
 	tap_ok(keep(ids, 64) == 1 && loaded(ids, 100) == 64, "and is written anew");
 	char path[256], aside[256];
-	snprintf(path, sizeof path, "%s/%s", dir, f.v[0].name);
-	snprintf(aside, sizeof aside, "%s/aside", dir);
+	snprintf(path, sizeof path, "%s/%s", test_folder, f.v[0].name);
+	snprintf(aside, sizeof aside, "%s/aside", test_folder);
 	if (rename(path, aside) == 0 && symlink(aside, path) == 0)
 		tap_ok(loaded(ids, 100) == 0, "a link is no page");
 	unlink(path);
@@ -239,12 +208,12 @@ damage(void)
 	if (rename(aside, path) == 0 && chmod(path, 0666) == 0)
 		tap_ok(loaded(ids, 100) == 0, "nor what others may write to");
 	free(f.v);
-	chmod(dir, 0755);
-	struct llm_kvstore_params params = {.dir = dir, .budget_bytes = 1};
+	chmod(test_folder, 0755);
+	struct llm_kvstore_params params = {.dir = test_folder, .budget_bytes = 1};
 	struct llm_kvstore *s = NULL;
 	tap_ok(llm_kvstore_open(&s, &params, &err) == LLM_EDATA,
 	    "a directory open to others is not used");
-	chmod(dir, 0700);
+	chmod(test_folder, 0700);
 	params.dir = "/proc/none/kv";
 	tap_ok(llm_kvstore_open(&s, &params, &err) == LLM_ENOINPUT,
 	    "one that cannot be made is said");
@@ -256,15 +225,15 @@ budgets(void)
 	llm_token a[N_TOK], b[N_TOK];
 	uint64_t page =
 	    llm_kvpage_file_bytes(llm_seq_bytes(&model->config, llm_pass_kv_type(pass), 1));
-	ids_make(a, 3);
-	ids_make(b, 4);
+	test_ids(a, N_TOK, 3);
+	test_ids(b, N_TOK, 4);
 	wipe();
 	budget = 16 * page;
 	tap_ok(keep(a, N_TOK) == 2 && loaded(a, N_TOK) == 128,
 	    "one call writes an eighth of the budget, first pages first");
 	tap_ok(keep(a, N_TOK) == 2 && loaded(a, N_TOK) == N_TOK - 1, "the next one the others");
 	for (unsigned i = 0; i < 8; i++) {
-		ids_make(b, 10 + i);
+		test_ids(b, N_TOK, 10 + i);
 		keep(b, 128);
 		usleep(2000);
 		loaded(a, 65);
@@ -281,7 +250,7 @@ budgets(void)
 	tap_ok(f.n == 4, "a chain of four pages");
 	free(f.v);
 	int fd;
-	if (llm_kvfiles_open(&fd, dir, &err) == 0) {
+	if (llm_kvfiles_open(&fd, test_folder, &err) == 0) {
 		llm_kvfiles_trim(NULL, fd, 2 * page, &err);
 		close(fd);
 	}
@@ -299,7 +268,7 @@ killed(void)
 	llm_token ids[N_TOK];
 	int good = 0, runs = 60;
 	for (int i = 0; i < runs; i++) {
-		ids_make(ids, 100 + (unsigned)i % 5);
+		test_ids(ids, N_TOK, 100 + (unsigned)i % 5);
 		int ready[2];
 		char byte;
 		if (pipe(ready) < 0)
@@ -307,9 +276,9 @@ killed(void)
 		pid_t child = fork();
 		if (child == 0) {
 			struct llm_kvstore *store = store_open();
-			struct llm_seq *s = seq_new();
+			struct llm_seq *s = test_seq(pass, model->config.n_ctx);
 			float *logits = calloc((size_t)model->config.n_vocab, sizeof *logits);
-			compute(logits, s, ids, 0, N_TOK);
+			test_compute(logits, pass, s, ids, N_TOK);
 			if (write(ready[1], "", 1) != 1)
 				_exit(1);
 			for (;;) {
@@ -333,17 +302,11 @@ killed(void)
 int
 main(void)
 {
-	struct llm_pass_params params[] = {{.n_thread = 1}, {.n_thread = 1, .kv = LLM_KV_Q8_0},
-	    {.n_thread = 1, .precise = true}};
 	static const char *const what[] = {"f16", "q8_0", "precise"};
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	test_folder_new();
 	model = test_model("tinyk", "Q4_K", 0, NULL);
 	for (int i = 2; i >= 0; i--) {
-		if (llm_pass_new(&pass, model, &params[i], &err) < 0) {
-			printf("# %s\n", err.msg);
-			return 1;
-		}
+		pass = test_pass(model, what[i]);
 		prefixes(what[i]);
 		if (i > 0)
 			llm_pass_free(pass);
@@ -354,7 +317,5 @@ main(void)
 	killed();
 	llm_pass_free(pass);
 	llm_model_close(model);
-	char command[64];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command) != 0 ? 1 : tap_done();
+	return test_folder_remove() ? tap_done() : 1;
 }
