@@ -5,24 +5,15 @@
  * and in shards; what is wrong with them is told in a line that names it.
  */
 #include "libcore/safetensors.h"
+#include "tests/folder.h"
 #include "tests/tap.h"
 
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/llm-test-tensors.XXXXXX", path[64];
+static char path[64];
 static struct llm_err err;
-
-static void
-write_file(const char *name, const void *bytes, size_t n)
-{
-	char at[128];
-	snprintf(at, sizeof at, "%s/%s", dir, name);
-	FILE *f = fopen(at, "wb");
-	if (f == NULL || fwrite(bytes, 1, n, f) != n || fclose(f) != 0)
-		perror(at);
-}
 
 /* A file of this header and so many bytes of data, which count from 1. */
 static void
@@ -35,15 +26,7 @@ write_tensors(const char *name, const char *header, size_t n_data)
 	memcpy(all + 8, header, n);
 	for (size_t i = 0; i < n_data; i++)
 		all[8 + n + i] = (unsigned char)(i + 1);
-	write_file(name, all, 8 + n + n_data);
-}
-
-static void
-remove_file(const char *name)
-{
-	char at[128];
-	snprintf(at, sizeof at, "%s/%s", dir, name);
-	unlink(at);
+	test_folder_write(test_folder_path(name), all, 8 + n + n_data);
 }
 
 static void
@@ -91,7 +74,7 @@ test_one(void)
 	    llm_safetensors_covers(s, w->data) != NULL && llm_safetensors_covers(s, &w) == NULL,
 	    "an address says which file it is of");
 	llm_safetensors_close(s);
-	remove_file("model.safetensors");
+	unlink(test_folder_path("model.safetensors"));
 }
 
 static void
@@ -104,8 +87,9 @@ test_shards(void)
 	    "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4);
 	static const char index[] =
 	    "{\"weight_map\":{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\"}}";
-	write_file("model.safetensors.index.json", index, sizeof index - 1);
-	tap_ok(llm_safetensors_open(&s, dir, &err) == 0 && llm_safetensors_n(s) == 2 &&
+	test_folder_write(
+	    test_folder_path("model.safetensors.index.json"), index, sizeof index - 1);
+	tap_ok(llm_safetensors_open(&s, test_folder, &err) == 0 && llm_safetensors_n(s) == 2 &&
 		   strcmp(llm_safetensors_at(s, 0)->name, "a") == 0,
 	    "shards are one model: %s", err.msg);
 	const struct llm_safetensors_tensor *b = llm_safetensors_find(s, "b");
@@ -119,18 +103,20 @@ test_shards(void)
 	llm_safetensors_close(s);
 	static const char swapped[] =
 	    "{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"2.safetensors\"}}";
-	write_file("model.safetensors.index.json", swapped, sizeof swapped - 1);
-	tap_ok(llm_safetensors_open(&s, dir, &err) == LLM_EDATA &&
+	test_folder_write(
+	    test_folder_path("model.safetensors.index.json"), swapped, sizeof swapped - 1);
+	tap_ok(llm_safetensors_open(&s, test_folder, &err) == LLM_EDATA &&
 		   strstr(err.msg, "does not hold it") != NULL,
 	    "an index that is wrong about them is refused: %s", err.msg);
 	static const char missing[] = "{\"weight_map\":{\"a\":\"3.safetensors\"}}";
-	write_file("model.safetensors.index.json", missing, sizeof missing - 1);
-	tap_ok(llm_safetensors_open(&s, dir, &err) == LLM_ENOINPUT &&
+	test_folder_write(
+	    test_folder_path("model.safetensors.index.json"), missing, sizeof missing - 1);
+	tap_ok(llm_safetensors_open(&s, test_folder, &err) == LLM_ENOINPUT &&
 		   strstr(err.msg, "3.safetensors") != NULL,
 	    "a shard that is missing is named: %s", err.msg);
-	remove_file("1.safetensors");
-	remove_file("2.safetensors");
-	remove_file("model.safetensors.index.json");
+	unlink(test_folder_path("1.safetensors"));
+	unlink(test_folder_path("2.safetensors"));
+	unlink(test_folder_path("model.safetensors.index.json"));
 }
 
 /* Headers of 16 bytes of data, and what the refusal has to name. */
@@ -195,22 +181,21 @@ test_refused(void)
 		}
 	}
 	tap_ok(taken == 0, "cut short anywhere it is refused");
-	remove_file("model.safetensors");
+	unlink(test_folder_path("model.safetensors"));
 	struct llm_safetensors *s = NULL;
 	tap_ok(
 	    llm_safetensors_open(&s, path, &err) == LLM_ENOINPUT, "a file that is not there");
-	tap_ok(llm_safetensors_open(&s, dir, &err) == LLM_ENOINPUT, "a directory of none");
+	tap_ok(
+	    llm_safetensors_open(&s, test_folder, &err) == LLM_ENOINPUT, "a directory of none");
 }
 
 int
 main(void)
 {
-	if (mkdtemp(dir) == NULL)
-		return 1;
-	snprintf(path, sizeof path, "%s/model.safetensors", dir);
+	test_folder_new();
+	snprintf(path, sizeof path, "%s/model.safetensors", test_folder);
 	test_one();
 	test_shards();
 	test_refused();
-	rmdir(dir);
-	return tap_done();
+	return test_folder_remove() ? tap_done() : 1;
 }

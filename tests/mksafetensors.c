@@ -6,6 +6,7 @@
  * its own under OUT/broken, whose name says how.
  */
 #include "libcore/dtype.h"
+#include "tests/folder.h"
 #include "tests/mkmodel_file.h"
 
 #include <errno.h>
@@ -77,9 +78,7 @@ file_put(const char *dir, const char *name, const void *bytes, size_t n)
 {
 	char path[512];
 	snprintf(path, sizeof path, "%s/%s", dir, name);
-	FILE *f = fopen(path, "wb");
-	if (f == NULL || fwrite(bytes, 1, n, f) != n || fclose(f) != 0)
-		fail(path);
+	test_folder_write(path, bytes, n);
 }
 
 /* The directory with all but the tensors. */
