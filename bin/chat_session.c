@@ -142,7 +142,7 @@ read_file(size_t *n_out, int fd, const char *path)
 }
 
 static void
-append(const struct chat_session *s, const struct transcript *t)
+append(const struct chat_session *s, const struct tool_buffer *t)
 {
 	for (size_t at = 0; at < t->n;) {
 		ssize_t put = write(s->fd, t->s + at, t->n - at);
@@ -252,7 +252,7 @@ chat_session_open(struct chat_session *s, struct chat *c, const char *name)
 	}
 	free(text);
 	if (good == 0) {
-		struct transcript t = {0};
+		struct tool_buffer t = {0};
 		transcript_begin(&t, model);
 		append(s, &t);
 		free(t.s);
@@ -270,7 +270,7 @@ chat_session_open(struct chat_session *s, struct chat *c, const char *name)
 void
 chat_session_keep(struct chat_session *s, const struct chat *c)
 {
-	struct transcript t = {0};
+	struct tool_buffer t = {0};
 	if (s->name == NULL || c->n <= s->n_kept ||
 	    c->message[c->n - 1].role != LLM_ROLE_ASSISTANT)
 		return;
@@ -285,7 +285,7 @@ chat_session_reset(struct chat_session *s, const struct chat *c)
 {
 	char model[LLM_HASH_HEX];
 	struct llm_hash id;
-	struct transcript t = {0};
+	struct tool_buffer t = {0};
 	if (s->name == NULL)
 		return;
 	id = tool_ident(c->engine.model->gguf);

@@ -14,35 +14,20 @@
 
 static const char *const roles[] = {"system", "user", "assistant"};
 
-static void
-put(struct transcript *t, const char *s, size_t n)
-{
-	if (t->cap - t->n < n) {
-		size_t cap = 2 * (t->n + n) + 256;
-		char *more = realloc(t->s, cap);
-		if (more == NULL)
-			tool_fail(LLM_ENOMEM, "out of memory: a transcript of %zu bytes", cap);
-		t->s = more;
-		t->cap = cap;
-	}
-	memcpy(t->s + t->n, s, n);
-	t->n += n;
-}
-
 __attribute__((format(printf, 2, 3))) static void
-print(struct transcript *t, const char *fmt, ...)
+print(struct tool_buffer *t, const char *fmt, ...)
 {
 	char s[160];
 	va_list ap;
 	va_start(ap, fmt);
 	int n = vsnprintf(s, sizeof s, fmt, ap);
 	va_end(ap);
-	put(t, s, (size_t)n);
+	tool_buffer_add(t, s, (size_t)n);
 }
 
 /* Ends the line that began at `begin` with its sum. */
 static void
-sum(struct transcript *t, size_t begin)
+sum(struct tool_buffer *t, size_t begin)
 {
 	char hex[LLM_HASH_HEX];
 	struct llm_hash h = llm_hash_of(t->s + begin, t->n - begin);
@@ -50,7 +35,7 @@ sum(struct transcript *t, size_t begin)
 }
 
 void
-transcript_begin(struct transcript *t, const char *model)
+transcript_begin(struct tool_buffer *t, const char *model)
 {
 	size_t begin = t->n;
 	print(t, "{\"session\":1,\"model\":\"%s\"", model);
@@ -71,50 +56,50 @@ is_text(const char *s, size_t n)
 }
 
 static void
-put_text(struct transcript *t, const char *s, size_t n)
+put_text(struct tool_buffer *t, const char *s, size_t n)
 {
 	if (!is_text(s, n)) {
 		print(t, ",\"bytes\":[");
 		for (size_t i = 0; i < n; i++)
 			print(t, "%s%d", i > 0 ? "," : "", (unsigned char)s[i]);
-		put(t, "]", 1);
+		tool_buffer_add(t, "]", 1);
 		return;
 	}
 	print(t, ",\"text\":\"");
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)s[i];
 		if (c == '\n')
-			put(t, "\\n", 2);
+			tool_buffer_add(t, "\\n", 2);
 		else if (c < 0x20)
 			print(t, "\\u%04x", c);
 		else if (c == '"' || c == '\\')
 			print(t, "\\%c", c);
 		else
-			put(t, s + i, 1);
+			tool_buffer_add(t, s + i, 1);
 	}
-	put(t, "\"", 1);
+	tool_buffer_add(t, "\"", 1);
 }
 
 void
-transcript_add(struct transcript *t, const struct chat *c, const struct llm_message *m)
+transcript_add(struct tool_buffer *t, const struct chat *c, const struct llm_message *m)
 {
 	size_t begin = t->n;
 	print(t, "{\"role\":\"%s\"", roles[m->role]);
 	if (m->ids == NULL) {
 		put_text(t, m->text, m->n_text);
 	} else {
-		struct transcript text = {0};
+		struct tool_buffer text = {0};
 		for (size_t i = 0; i < m->n_ids; i++) {
 			struct llm_gguf_str piece;
 			if (llm_tokenizer_piece(&piece, c->engine.tokenizer, m->ids[i]))
-				put(&text, piece.s, piece.n);
+				tool_buffer_add(&text, piece.s, piece.n);
 		}
 		put_text(t, text.s == NULL ? "" : text.s, text.n);
 		free(text.s);
 		print(t, ",\"ids\":[");
 		for (size_t i = 0; i < m->n_ids; i++)
 			print(t, "%s%d", i > 0 ? "," : "", (int)m->ids[i]);
-		put(t, "]", 1);
+		tool_buffer_add(t, "]", 1);
 	}
 	sum(t, begin);
 }

@@ -7,17 +7,13 @@
 #define LLM_CHAT_TRANSCRIPT_H
 
 #include "bin/chat.h"
+#include "bin/tool_buffer.h"
 #include "libcore/hash.h"
 
-/* Lines to be appended; s is the caller's to free. */
-struct transcript {
-	char *s;
-	size_t n, cap;
-};
-
-void transcript_begin(struct transcript *t, const char *model);
+/* Lines behind those that t holds: the first of a transcript; a message. */
+void transcript_begin(struct tool_buffer *t, const char *model);
 /* Of an answer that has ids, its text is theirs. */
-void transcript_add(struct transcript *t, const struct chat *c, const struct llm_message *m);
+void transcript_add(struct tool_buffer *t, const struct chat *c, const struct llm_message *m);
 
 /* One line, read. */
 struct transcript_line {

@@ -6,33 +6,11 @@
  */
 #include "bin/classify.h"
 #include "bin/tool_ask.h"
+#include "bin/tool_buffer.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Text that grows. */
-struct text {
-	char *s;
-	size_t n, cap;
-};
-
-static void
-add(struct text *t, const char *s)
-{
-	size_t n = strlen(s);
-	if (t->n + n + 1 > t->cap) {
-		size_t cap = 2 * (t->n + n + 1);
-		char *more = realloc(t->s, cap);
-		if (more == NULL)
-			tool_fail(
-			    LLM_ENOMEM, "out of memory: an instruction of %zu bytes", cap);
-		t->s = more;
-		t->cap = cap;
-	}
-	memcpy(t->s + t->n, s, n + 1);
-	t->n += n;
-}
 
 static const char text_mark[] = "Text: ";
 
@@ -40,22 +18,22 @@ static const char text_mark[] = "Text: ";
 static char *
 instruction(const struct classify *c, const char *prompt)
 {
-	struct text t = {0};
+	struct tool_buffer t = {0};
 	bool described = false;
 	for (int i = 0; i < c->n_label; i++)
 		described = described || c->description[i] != NULL;
-	add(&t, prompt != NULL ? prompt : "Which label fits the text?");
-	add(&t, " Answer with one of these labels and nothing else:");
+	tool_buffer_puts(&t, prompt != NULL ? prompt : "Which label fits the text?");
+	tool_buffer_puts(&t, " Answer with one of these labels and nothing else:");
 	for (int i = 0; i < c->n_label; i++) {
-		add(&t, described ? "\n- " : i > 0 ? ", " : " ");
-		add(&t, c->label[i]);
+		tool_buffer_puts(&t, described ? "\n- " : i > 0 ? ", " : " ");
+		tool_buffer_puts(&t, c->label[i]);
 		if (c->description[i] != NULL) {
-			add(&t, ": ");
-			add(&t, c->description[i]);
+			tool_buffer_puts(&t, ": ");
+			tool_buffer_puts(&t, c->description[i]);
 		}
 	}
-	add(&t, described ? "\n\n" : ".\n\n");
-	add(&t, text_mark);
+	tool_buffer_puts(&t, described ? "\n\n" : ".\n\n");
+	tool_buffer_puts(&t, text_mark);
 	return t.s;
 }
 
@@ -69,9 +47,9 @@ turns(const struct classify *c, const char *before)
 		tool_fail(LLM_ENOMEM, "out of memory: %d examples", c->n_example);
 	for (int i = 0; i < c->n_example; i++) {
 		const struct classify_example *e = &c->example[i];
-		struct text t = {0};
-		add(&t, i == 0 ? before : text_mark);
-		add(&t, e->text);
+		struct tool_buffer t = {0};
+		tool_buffer_puts(&t, i == 0 ? before : text_mark);
+		tool_buffer_puts(&t, e->text);
 		m[2 * i] =
 		    (struct llm_message){.role = LLM_ROLE_USER, .text = t.s, .n_text = t.n};
 		m[2 * i + 1] = (struct llm_message){.role = LLM_ROLE_ASSISTANT,

@@ -6,6 +6,7 @@
  */
 #define _DEFAULT_SOURCE /* SIGWINCH, TIOCGWINSZ */
 #include "bin/ctl.h"
+#include "bin/tool_buffer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -35,8 +36,7 @@ static bool raw;
 
 /* A screen as it is put together. */
 struct screen {
-	char *s;
-	size_t n, size;
+	struct tool_buffer text;
 	int rows, columns, row;
 };
 
@@ -117,22 +117,6 @@ suspend(void)
 	terminal_enter();
 }
 
-static void
-append(struct screen *c, const char *s, size_t n)
-{
-	if (n > c->size - c->n) {
-		size_t size = 2 * (c->n + n) + 4096;
-		char *grown = realloc(c->s, size);
-		if (grown == NULL)
-			tool_fail(
-			    LLM_ENOMEM, "out of memory: %zu bytes could not be had", size);
-		c->s = grown;
-		c->size = size;
-	}
-	memcpy(c->s + c->n, s, n);
-	c->n += n;
-}
-
 /* One line, cut where the terminal ends, unprintable bytes masked; none below the last row. */
 __attribute__((format(printf, 3, 4))) static void
 line(struct screen *c, bool head, const char *fmt, ...)
@@ -150,13 +134,13 @@ line(struct screen *c, bool head, const char *fmt, ...)
 		if (s[i] < 0x20 || s[i] == 0x7F)
 			s[i] = '?';
 	if (c->row++ > 0)
-		append(c, "\r\n", 2);
+		tool_buffer_puts(&c->text, "\r\n");
 	if (head)
-		append(c, REVERSE, strlen(REVERSE));
-	append(c, s, (size_t)n);
-	append(c, END_LINE, strlen(END_LINE));
+		tool_buffer_puts(&c->text, REVERSE);
+	tool_buffer_add(&c->text, s, (size_t)n);
+	tool_buffer_puts(&c->text, END_LINE);
 	if (head)
-		append(c, PLAIN, strlen(PLAIN));
+		tool_buffer_puts(&c->text, PLAIN);
 }
 
 /* Bytes as "812 MiB". */
@@ -260,18 +244,18 @@ frame(struct screen *c, struct llm_client *client, struct llm_err *err)
 		return rc;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_row == 0 || w.ws_col == 0)
 		w = (struct winsize){.ws_row = 24, .ws_col = 80};
-	c->n = 0;
+	c->text.n = 0;
 	c->row = 0;
 	c->rows = w.ws_row - 1;
 	c->columns = w.ws_col;
-	append(c, HOME, strlen(HOME));
+	tool_buffer_puts(&c->text, HOME);
 	draw_status(c, &status);
 	draw_stats(c, &stats);
 	draw_peers(c, &status);
 	c->rows++; /* the last row is kept for this */
 	line(c, false, "q quits");
-	append(c, END_SCREEN, strlen(END_SCREEN));
-	put_terminal(c->s, c->n);
+	tool_buffer_puts(&c->text, END_SCREEN);
+	put_terminal(c->text.s, c->text.n);
 	ctl_status_free(&status);
 	return 0;
 }
@@ -291,7 +275,7 @@ wait_key(void)
 void
 ctl_top(struct llm_client *client)
 {
-	struct screen c = {.n = 0};
+	struct screen c = {.row = 0};
 	struct llm_err err;
 	const char *term = getenv("TERM");
 	int rc = 0;
@@ -316,7 +300,7 @@ ctl_top(struct llm_client *client)
 		rc = frame(&c, client, &err);
 	} while (rc == 0 && ended == 0 && !wait_key() && ended == 0);
 	terminal_leave();
-	free(c.s);
+	free(c.text.s);
 	if (ended != 0) {
 		signal(ended, SIG_DFL);
 		raise(ended);

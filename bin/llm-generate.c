@@ -5,6 +5,7 @@
  */
 #include "bin/tool.h"
 #include "bin/tool_answer.h"
+#include "bin/tool_buffer.h"
 #include "bin/tool_daemon.h"
 #include "bin/tool_ids.h"
 #include "bin/tool_run.h"
@@ -54,27 +55,10 @@ static const struct tool tool = {.name = "llm-generate",
 
 /* What is kept for -j, and the clock for -v. */
 struct answer {
-	char *text;
-	size_t n_text, cap_text;
+	struct tool_buffer text;
 	struct llm_ids ids;
 	struct timespec begin, first;
 };
-
-static void
-text_keep(struct answer *a, const char *bytes, size_t n)
-{
-	if (a->cap_text - a->n_text < n) {
-		size_t cap = 2 * (a->n_text + n);
-		char *more = realloc(a->text, cap);
-		if (more == NULL)
-			tool_fail(LLM_ENOMEM, "out of memory: %zu bytes could not be had", cap);
-		a->text = more;
-		a->cap_text = cap;
-	}
-	if (n > 0)
-		memcpy(a->text + a->n_text, bytes, n);
-	a->n_text += n;
-}
 
 static void
 on_part(void *context, const struct llm_answer_part *part)
@@ -82,7 +66,7 @@ on_part(void *context, const struct llm_answer_part *part)
 	struct answer *a = context;
 	struct llm_err err;
 	if (json) {
-		text_keep(a, part->bytes, part->n_bytes);
+		tool_buffer_add(&a->text, part->bytes, part->n_bytes);
 		for (size_t i = 0; i < part->n_ids; i++)
 			if (llm_ids_push(&a->ids, part->ids[i], &err) < 0)
 				tool_die(&err);
@@ -108,7 +92,7 @@ static void
 json_print(const struct answer *a, const struct llm_generate_result *r)
 {
 	tool_printf("{");
-	tool_json_text("text", a->text, a->n_text);
+	tool_json_text("text", a->text.s, a->text.n);
 	tool_printf(",\"ids\":[");
 	for (size_t i = 0; i < a->ids.n; i++)
 		tool_printf("%s%d", i > 0 ? "," : "", (int)a->ids.v[i]);
@@ -197,6 +181,6 @@ main(int argc, char **argv)
 	tool_engine_close(&e);
 	llm_ids_free(&prompt);
 	llm_ids_free(&answer.ids);
-	free(answer.text);
+	free(answer.text.s);
 	tool_exit(result.stop == LLM_GENERATE_CONTEXT ? TOOL_CUT : 0);
 }
