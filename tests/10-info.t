@@ -4,8 +4,8 @@
 # llm-info: records of a made model, of a split one, of the small model where there is one; one key's
 # value; JSON; the processor.
 . tests/tap.sh
+need_built mkgguf
 mkgguf=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$mkgguf" ] || skip_all 'tests/mkgguf is not built'
 tab=$(printf '\t')
 cd "$T" || exit 1
 "$mkgguf" --type Q4_1 --set 'test.string=string:two	fields\and a tail' --set 'test.f32=f32:0.1' \

@@ -4,8 +4,8 @@
 # Models that the tests make: the same bytes from a seed everywhere, of every shape and type that the
 # programs can compute, whole or split, in either version of the format.
 . tests/tap.sh
+need_built mkgguf
 mkgguf=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$mkgguf" ] || skip_all 'tests/mkgguf is not built'
 cd "$T" || exit 1
 echo 'Once upon a time there was' >in
 

@@ -3,8 +3,8 @@
 #
 # llm-tokenize: ids of texts, lines and NUL-ended records, and text of ids; any bytes come back.
 . tests/tap.sh
+need_built mkgguf
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$make" ] || skip_all 'tests/mkgguf is not built'
 "$make" --vocab llama3 --vocab-size 1024 "$T/llama3.gguf"
 "$make" --vocab spm --vocab-size 600 "$T/spm.gguf"
 "$make" "$T/tiny.gguf"

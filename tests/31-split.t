@@ -3,8 +3,8 @@
 #
 # llm-split: records that fit, from which the input can be put together again.
 . tests/tap.sh
+need_built mkgguf
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$make" ] || skip_all 'tests/mkgguf is not built'
 "$make" --vocab llama3 --vocab-size 1024 "$T/llama3.gguf"
 "$make" --vocab spm --vocab-size 600 "$T/spm.gguf"
 LLM_MODEL=$T/llama3.gguf

@@ -4,8 +4,8 @@
 # llm-generate: the continuation and nothing else, the same bytes whatever computes them; on made models
 # of a few hundred tokens, and on the small model where it is there.
 . tests/tap.sh
+need_built mkgguf
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$make" ] || skip_all 'tests/mkgguf is not built'
 generate() {
 	llm-generate -m "$model" "$@"
 }

@@ -3,8 +3,8 @@
 #
 # llm-score: a line for each token, probabilities that add up, the same in windows, chunks and threads.
 . tests/tap.sh
+need_built mkgguf
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$make" ] || skip_all 'tests/mkgguf is not built'
 score() {
 	llm-score -m "$model" "$@"
 }

@@ -4,8 +4,8 @@
 # llm-classify: probabilities that are those of the labels' tokens, the same however they are computed;
 # records of every kind, bad ones by number, runs that go on.
 . tests/tap.sh
+need_built mkgguf
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$make" ] || skip_all 'tests/mkgguf is not built'
 "$make" --seed 5 --ctx 2048 --set tokenizer.ggml.add_bos_token=bool:true "$T/tiny.gguf"
 "$make" --seed 5 --ctx 128 "$T/short.gguf"
 classify() {

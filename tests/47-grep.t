@@ -4,8 +4,8 @@
 # llm-grep: selects what is more probably yes than no, prints as grep does, at once; the same however it is
 # computed.
 . tests/tap.sh
+need_built mkgguf
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$make" ] || skip_all 'tests/mkgguf is not built'
 "$make" --seed 5 --ctx 2048 --set tokenizer.ggml.add_bos_token=bool:true "$T/tiny.gguf"
 ask() {
 	llm-grep -m "$T/tiny.gguf" --template llama2 --margin 0.3 "$@"

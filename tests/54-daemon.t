@@ -5,11 +5,8 @@
 # as it is told to.  On made models; the weights that it packs are those of llm-pack.
 # shellcheck disable=SC2016 # what stands in single quotes is for eval
 . tests/tap.sh
-clients=$LLM_TEST_BUILD/tests/mkclients
-make=$LLM_TEST_BUILD/tests/mkgguf
-for need in "$make" "$clients"; do
-	[ -x "$need" ] || skip_all "$need is not built"
-done
+need_built mkgguf mkclients
+make=$LLM_TEST_BUILD/tests/mkgguf clients=$LLM_TEST_BUILD/tests/mkclients
 "$make" --shape tinyk --ctx 512 "$T/plain.gguf" || exit
 llm-pack "$T/plain.gguf" "$T/packed.gguf"
 export LLM_SOCKET="$T/run/llmd.sock" LLM_MODEL="$T/plain.gguf"

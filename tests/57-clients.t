@@ -4,11 +4,8 @@
 # llmd among many: the same bytes for each whoever else is there, and nobody held up by those that are silent, hang
 # up, do not read or talk nonsense; nothing is left of them.
 . tests/tap.sh
-clients=$LLM_TEST_BUILD/tests/mkclients
-make=$LLM_TEST_BUILD/tests/mkgguf
-for need in "$make" "$clients"; do
-	[ -x "$need" ] || skip_all "$need is not built"
-done
+need_built mkgguf mkclients
+make=$LLM_TEST_BUILD/tests/mkgguf clients=$LLM_TEST_BUILD/tests/mkclients
 model=$T/model.gguf
 "$make" --shape tinyk --ctx 8192 "$model" || exit
 S=$T/sock

@@ -4,10 +4,8 @@
 # llmd as systemd starts it: the units are sound, a socket that is passed is listened at, and who started it hears
 # when it is ready and when it ends.
 . tests/tap.sh
+need_built mkgguf mkclients
 make=$LLM_TEST_BUILD/tests/mkgguf clients=$LLM_TEST_BUILD/tests/mkclients
-for need in "$make" "$clients"; do
-	[ -x "$need" ] || skip_all "$need is not built"
-done
 "$make" --shape tinyk --ctx 512 "$T/model.gguf" || exit
 export LLM_MODEL="$T/model.gguf"
 echo 'The cat sat on the mat' >"$T/text"

@@ -5,8 +5,8 @@
 # and by the small chat model.
 . tests/tap.sh
 
+need_built mksafetensors
 maker=$LLM_TEST_BUILD/tests/mksafetensors
-[ -x "$maker" ] || skip_all "no $maker: make units"
 "$maker" "$T/made" || exit 1
 for type in f32 f16 q8_0; do
 	exits "a published encoder is converted to $type" 0 llm-convert --type "$type" "$T/made/good" "$T/$type.gguf"

@@ -4,8 +4,8 @@
 # Models that are broken in one field each: every one is refused by a program in one line that says
 # why, with the right status, in 128 MiB of memory and in no time.
 . tests/tap.sh
+need_built mkbroken
 mkbroken=$LLM_TEST_BUILD/tests/mkbroken
-[ -x "$mkbroken" ] || skip_all 'tests/mkbroken is not built'
 mkdir "$T/set"
 "$mkbroken" "$T/set" >"$T/list"
 

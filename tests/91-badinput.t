@@ -4,8 +4,8 @@
 # What can go wrong around a program: streams that are closed, full or gone, an empty environment, models
 # that are missing, cut short or shrink while in use.  One line and the right status, for every program.
 . tests/tap.sh
+need_built mkgguf
 make=$LLM_TEST_BUILD/tests/mkgguf
-[ -x "$make" ] || skip_all 'tests/mkgguf is not built'
 "$make" "$T/tiny.gguf"
 model=$T/tiny.gguf
 printf 'hello world, how are you?\n' >"$T/in"

@@ -4,8 +4,8 @@
 # Encoders as published are hostile files: each way to spoil one is refused in one line, and no file is made.
 . tests/tap.sh
 
+need_built mksafetensors
 maker=$LLM_TEST_BUILD/tests/mksafetensors
-[ -x "$maker" ] || skip_all "no $maker: make units"
 "$maker" "$T/made" || exit 1
 
 for dir in good shards; do

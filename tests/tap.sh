@@ -28,6 +28,7 @@
 #	skip NAME WHY             one test left out       skip_all WHY         the whole file, then exits
 #	pass NAME, fail NAME [DETAIL...], diag TEXT...
 #	need_model, need_encoder, need_shared [PATH...], need_cmd CMD...   skip the file where one is missing
+#	need_built NAME...        the same for programs of the tests, $LLM_TEST_BUILD/tests/NAME
 #	have_model, have_encoder, have_shared [PATH...]                    the same as conditions
 #	under_asan                                           is this build instrumented (no timing then)?
 #
@@ -234,6 +235,12 @@ need_shared() {
 need_cmd() {
 	for tap_cmd in "$@"; do
 		command -v "$tap_cmd" >/dev/null || skip_all "no $tap_cmd on this machine"
+	done
+}
+
+need_built() {
+	for tap_made in "$@"; do
+		[ -x "$LLM_TEST_BUILD/tests/$tap_made" ] || skip_all "tests/$tap_made is not built"
 	done
 }
 
