@@ -4,6 +4,7 @@
  * The products of a pass: vectors in the kinds that weights want, and the regions in which threads
  * share the rows of one to three matrices that take the same input.
  */
+#include "libcore/packed.h"
 #include "libcore/pass.h"
 
 #include <math.h>
@@ -22,8 +23,10 @@ enum {
 	 * wait long for one who is held up. */
 	CHUNK_LEAST = 32 * 1024,
 	CHUNK_MOST = 512 * 1024,
-	/* The beginning of a chunk that is fetched early; from there the kernel looks ahead. */
-	AHEAD = 4096,
+	/* What is fetched early of a chunk: the beginning of units that packed weights are read in side by side,
+	 * or of the first rows; from there the kernels look ahead. */
+	AHEAD_UNITS = 4,
+	AHEAD_UNIT = 2048,
 	LINE = 64,
 };
 
@@ -113,12 +116,13 @@ products_ahead(void *arg, int begin)
 	while (begin >= a->unit0[i + 1])
 		i++;
 	const struct llm_product *product = &a->product[i];
-	size_t row_bytes = llm_dtype_row_bytes(product->type, product->n_col);
-	size_t from = (size_t)(begin - a->unit0[i]) * UNIT * row_bytes;
-	size_t n = (size_t)product->n_row * row_bytes - from;
-	const char *w = (const char *)product->w + from;
-	for (size_t at = 0; at < n && at < AHEAD; at += LINE)
-		__builtin_prefetch(w + at, 0, 2);
+	size_t unit_bytes = UNIT * llm_dtype_row_bytes(product->type, product->n_col);
+	size_t step = llm_packed_is(product->type) ? unit_bytes : AHEAD_UNIT;
+	size_t from = (size_t)(begin - a->unit0[i]) * unit_bytes;
+	size_t to = (size_t)(a->unit0[i + 1] - a->unit0[i]) * unit_bytes;
+	for (int u = 0; u < AHEAD_UNITS && from < to; u++, from += step)
+		for (size_t at = 0; at < AHEAD_UNIT && at < step; at += LINE)
+			__builtin_prefetch((const char *)product->w + from + at, 0, 2);
 }
 
 void

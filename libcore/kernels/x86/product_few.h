@@ -1,28 +1,24 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * Quantized products of one token, or of some, straight from the packed layout: the weights of a sub (a
- * block of 32, or the columns of one integer scale of 256) become vectors once and stay in registers while
- * the tokens pass by.  Sums are integers inside a block and one fused float step a block in order.
+ * Quantized products of some tokens straight from the packed layout: the weights of a sub (a block of 32,
+ * or the columns of one integer scale of 256) become vectors once and stay in registers while the tokens
+ * pass by.  Sums are integers inside a block and one fused float step a block in order.
  * Included once for each instruction set and width; H vectors of rows stand beside each other, a constant.
  */
 #ifndef LLM_KERNELS_X86_PRODUCT_FEW_H
 #define LLM_KERNELS_X86_PRODUCT_FEW_H
 
-#include "libcore/kernels/x86/product_packed.h"
+#include "libcore/kernels/x86/product_streams.h"
 #include "libcore/kernels/x86/product_x86.h"
 
 enum {
-	LLM_FEW_H = 2, /* most vectors of rows */
+	LLM_FEW_H = 2,                  /* most vectors of rows beside each other */
+	LLM_FEW_ROWS = 8 * LLM_STREAMS, /* of all units that are read side by side */
 #ifdef LLM_VNNI
 	LLM_FEW_TILE = 4, /* tokens whose sums wait in registers; H of 2 and 8 weights beside */
 #else
 	LLM_FEW_TILE = 1,
-#endif
-#ifdef __AVX512VNNI__
-	LLM_FEW_AHEAD = 4096, /* bytes from a read to its prefetch: Zen 5 wants 4 to 8 KB, */
-#else
-	LLM_FEW_AHEAD = 2048, /* and Zen 3 half a KB to 4 KB */
 #endif
 };
 
@@ -34,9 +30,11 @@ struct llm_few {
 	const int16_t *pair;  /* [tok][b_stride / 2] sums by 32 of kind Q256, for minima */
 	const int32_t *start; /* [tok][b_stride] the zero point's share of each sub's sum */
 	size_t q_stride, d_stride, b_stride;
+	struct llm_streams w;
 	int b;        /* the block in work */
+	int v;        /* the first vector of rows in work */
 	llm_vi *isum; /* [tok][H] of a block of 256 */
-	llm_vf *acc;  /* [tok][H] */
+	llm_vf *acc;  /* [vectors / H][tok][H] */
 };
 
 /* A sub of H vectors of rows. */
@@ -134,10 +132,10 @@ llm_few_tile(const struct llm_few *s, const struct llm_few_sub *sub, struct llm_
 	}
 }
 
-/* A sub against all tokens: one, a constant, or some. */
+/* A sub against all tokens. */
 LLM_INLINE void
 llm_few_pass(const struct llm_few *s, const struct llm_few_sub *sub, struct llm_format f,
-    const int H, const bool first, const int n_tok)
+    const int H, const bool first, int n_tok)
 {
 	int t = 0;
 	for (; t + LLM_FEW_TILE <= n_tok; t += LLM_FEW_TILE)
@@ -153,7 +151,7 @@ llm_few_pass(const struct llm_few *s, const struct llm_few_sub *sub, struct llm_
 /* Block i of a span of n blocks of 32 at w[h]. */
 LLM_INLINE void
 llm_few_block32(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *b,
-    const int H, int at, const int n_tok)
+    const int H, int at, int n_tok)
 {
 	struct llm_few_sub sub;
 	sub.at = at;
@@ -175,19 +173,17 @@ llm_few_block32(const struct llm_few *s, struct llm_format f, const struct llm_p
 /* Sub j of a block of 256, or of a half of Q6_K, which is the sub `at` of the row: j is a constant. */
 LLM_INLINE void
 llm_few_step(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *b,
-    const int H, const int j, int at, const bool first, const int n_tok)
+    const int H, const int j, int at, const bool first, int n_tok)
 {
 	const int n = llm_panel_sub(f) / 4;
 	struct llm_few_sub sub;
-	/* Nothing of a step is read before the last one ends, or registers run out. */
-	__asm__ volatile("" ::: "memory");
 	sub.at = at + j;
 	for (int h = 0; h < H; h++) {
 		llm_vi scales = llm_packed_scales(f, b[h], j / 4);
 #ifdef LLM_VNNI
 		sub.scale[h] = llm_packed_scale32(f, scales, j % 4);
 #else
-		sub.scale[h] = llm_packed_scale16(f, scales, j % 4);
+		sub.scale[h] = llm_packed_both16(f, scales, j % 4, j % 4);
 #endif
 		for (int g = 0; g < n; g++)
 			sub.w[h][g] = llm_packed_group(f, b[h], j * n + g);
@@ -195,37 +191,31 @@ llm_few_step(const struct llm_few *s, struct llm_format f, const struct llm_pack
 	llm_few_pass(s, &sub, f, H, first, n_tok);
 }
 
-/* isum of a block; the eight steps are written out, as compilers leave a loop. */
+/* isum of a block; the steps are written out, as compilers leave a loop. */
 LLM_INLINE void
 llm_few_sums256(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *at,
-    const int H, const int n_tok)
+    const int H, int n_tok)
 {
-	const int n_half = f.bits == 6 ? 2 : 1;
+	const int n = f.bits == 6 ? 16 : 8;
 	struct llm_packed_block b[LLM_FEW_H];
 	for (int h = 0; h < H; h++)
 		b[h] = at[h];
-	for (int half = 0; half < n_half; half++) {
-		int first = (s->b * n_half + half) * 8;
-		if (half == 0)
-			llm_few_step(s, f, b, H, 0, first, true, n_tok);
-		else
-			llm_few_step(s, f, b, H, 0, first, false, n_tok);
-		llm_few_step(s, f, b, H, 1, first, false, n_tok);
-		llm_few_step(s, f, b, H, 2, first, false, n_tok);
-		llm_few_step(s, f, b, H, 3, first, false, n_tok);
-		llm_few_step(s, f, b, H, 4, first, false, n_tok);
-		llm_few_step(s, f, b, H, 5, first, false, n_tok);
-		llm_few_step(s, f, b, H, 6, first, false, n_tok);
-		llm_few_step(s, f, b, H, 7, first, false, n_tok);
+#define STEP(j)                                                                 \
+	llm_streams_fetch(&s->w, f, s->v *LLM_V_UNITS, H *LLM_V_UNITS, (j), n); \
+	llm_few_step(s, f, b, H, (j) % 8, s->b * n + (j) / 8 * 8, (j) == 0, n_tok);
+	STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) if (n == 16)
+	{
 		for (int h = 0; h < H; h++)
 			b[h] = llm_packed_second(b[h]);
+		STEP(8) STEP(9) STEP(10) STEP(11) STEP(12) STEP(13) STEP(14) STEP(15)
 	}
+#undef STEP
 }
 
 /* A block of 256. */
 LLM_INLINE void
 llm_few_block256(const struct llm_few *s, struct llm_format f, const struct llm_packed_block *b,
-    const int H, const int n_tok)
+    const int H, int n_tok)
 {
 	llm_vf d[LLM_FEW_H], m[LLM_FEW_H];
 	llm_vi min[LLM_FEW_H][4];
@@ -236,7 +226,8 @@ llm_few_block256(const struct llm_few *s, struct llm_format f, const struct llm_
 			continue;
 		m[h] = llm_v_halves(b[h].m, b[h].unit);
 		for (int j = 0; j < 4; j++)
-			min[h][j] = llm_packed_pair(llm_packed_minima(b[h], j / 2), j % 2);
+			min[h][j] = llm_packed_both16(
+			    f, llm_packed_minima(b[h], j / 2), j % 2 * 2, j % 2 * 2 + 1);
 	}
 	for (int t = 0; t < n_tok; t++) {
 		const int16_t *pair = s->pair + (size_t)t * (s->b_stride / 2) + s->b * 8;
@@ -255,47 +246,39 @@ llm_few_block256(const struct llm_few *s, struct llm_format f, const struct llm_
 	}
 }
 
-/* So far ahead it belongs in the second cache, where it pushes nothing out. */
+/* Block i of a span of n of all units, H vectors of them at a time. */
 LLM_INLINE void
-llm_few_prefetch(const uint8_t *p, const int n_bytes)
+llm_few_block(struct llm_few *s, struct llm_format f, const int H, int i, int n, int n_tok)
 {
-	for (int at = 0; at < n_bytes; at += 64)
-#ifdef __AVX512VNNI__
-		_mm_prefetch((const char *)p + at + LLM_FEW_AHEAD, _MM_HINT_T1);
-#else
-		_mm_prefetch((const char *)p + at + LLM_FEW_AHEAD, _MM_HINT_T0);
-#endif
+	llm_vf *acc = s->acc;
+	for (s->v = 0; s->v < LLM_FEW_ROWS / LLM_V_LANES; s->v += H, s->acc += n_tok * H) {
+		struct llm_packed_block b[LLM_FEW_H];
+		for (int h = 0; h < H; h++)
+			b[h] = llm_streams_rows(&s->w, f, s->v + h, i, n);
+		if (f.block == 256)
+			llm_few_block256(s, f, b, H, n_tok);
+		else
+			llm_few_block32(s, f, b, H, s->b, n_tok);
+	}
+	s->acc = acc;
 }
 
-/* H vectors of rows at w[h], their second units `unit[h]` bytes further, over all columns. */
+/* The units over all columns. */
 LLM_INLINE void
-llm_few_rows(struct llm_few *s, struct llm_format f, const uint8_t *w[LLM_FEW_H],
-    const size_t unit[LLM_FEW_H], const int H, int n_block, const int n_tok)
+llm_few_rows(struct llm_few *s, struct llm_format f, const int H, int n_block, int n_tok)
 {
-	const int most = f.block == 32 ? 4 : 1, bytes = 8 * f.bytes;
-	struct llm_packed_block b[LLM_FEW_H];
-	for (s->b = 0; s->b + most <= n_block; s->b += most) {
-		for (int h = 0; h < H; h++) {
-			llm_few_prefetch(w[h], most * bytes);
-			if (LLM_V_UNITS > 1)
-				llm_few_prefetch(w[h] + unit[h], most * bytes);
-		}
-		for (int i = 0; i < most; i++) {
-			for (int h = 0; h < H; h++)
-				b[h] = llm_packed_at(f, w[h], unit[h], i, most);
+	const int most = f.block == 32 ? 4 : 1;
+	for (s->b = 0; s->b + most <= n_block;) {
+		llm_streams_at(&s->w, f, s->b, n_block);
+		for (int i = 0; i < most; i++, s->b++) {
 			if (f.block == 32)
-				llm_few_block32(s, f, b, H, s->b + i, n_tok);
-			else
-				llm_few_block256(s, f, b, H, n_tok);
+				llm_streams_fetch(&s->w, f, 0, LLM_STREAMS, i, 4);
+			llm_few_block(s, f, H, i, most, n_tok);
 		}
-		for (int h = 0; h < H; h++)
-			w[h] += most * bytes;
+		llm_streams_next(&s->w, f);
 	}
-	for (int i = 0, left = n_block - s->b; f.block == 32 && i < left; i++) {
-		for (int h = 0; h < H; h++)
-			b[h] = llm_packed_at(f, w[h], unit[h], i, left);
-		llm_few_block32(s, f, b, H, s->b + i, n_tok);
-	}
+	for (int i = 0, left = n_block - s->b; f.block == 32 && i < left; i++, s->b++)
+		llm_few_block(s, f, H, i, left, n_tok);
 }
 
 /* pair[tok][..] = the sums of activations by 32, for the minima, of n tokens. */
@@ -306,18 +289,6 @@ llm_few_pairs(int16_t *pair, const int16_t *bsum, size_t b_stride, int n)
 		__m256i v = _mm256_madd_epi16(llm_load256(bsum + i), _mm256_set1_epi16(1));
 		_mm_store_si128((__m128i *)(pair + i / 2),
 		    _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
-	}
-}
-
-/* start[tok][sub] = -zero * (sum of the sub's activations). */
-LLM_INLINE void
-llm_few_starts(int32_t *start, const int16_t *bsum, size_t b_stride, int n, const int zero)
-{
-	for (size_t i = 0; i < (size_t)n * b_stride; i += 8) {
-		__m256i v = _mm256_cvtepi16_epi32(llm_load128(bsum + i));
-		v = _mm256_slli_epi32(v, __builtin_ctz((unsigned)zero));
-		_mm256_store_si256(
-		    (__m256i *)(start + i), _mm256_sub_epi32(_mm256_setzero_si256(), v));
 	}
 }
 
@@ -338,59 +309,48 @@ llm_few_prepare(const struct llm_act *x, struct llm_format f, int t0, int n_tok,
 		llm_few_pairs(mem, bsum, x->b_stride, n_tok);
 #ifdef LLM_VNNI
 	if (f.zero != 0)
-		llm_few_starts(mem, bsum, x->b_stride, n_tok, f.zero);
+		llm_streams_starts(mem, bsum, (size_t)n_tok * x->b_stride, f.zero);
 #endif
 	return s;
 }
 
-/* Writes rows [r, row1), at most H vectors of them, of tokens from t0 on. */
+_Static_assert((LLM_STREAMS / LLM_V_UNITS + LLM_FEW_H) * LLM_FEW_TOKENS * sizeof(llm_vi) <=
+		   (size_t)LLM_FEW_SUMS,
+    "the sums fit their part of the scratch");
+
+/* Writes rows [r, row1), at most LLM_FEW_ROWS, of tokens from t0 on. */
 LLM_INLINE void
 llm_few_store(const struct llm_product *p, const llm_vf *acc, int t0, int n_tok, int r,
     int row1, const int H)
 {
-	const int most = H * LLM_V_LANES;
-	int n = row1 - r < most ? row1 - r : most;
-	for (int t = 0; t < n_tok; t++) {
-		float *y = p->y + (size_t)(t0 + t) * p->y_stride + r;
-		const float *from = (const float *)(acc + t * H);
-		for (int i = 0; i < n; i += 8)
-			_mm256_storeu_ps(y + i, _mm256_load_ps(from + i));
+	int n = row1 - r < LLM_FEW_ROWS ? row1 - r : LLM_FEW_ROWS;
+	for (int i = 0; i < n; i += 8) {
+		int v = i / LLM_V_LANES;
+		const float *from =
+		    (const float *)(acc + v / H * n_tok * H + v % H) + i % LLM_V_LANES;
+		for (int t = 0; t < n_tok; t++)
+			_mm256_storeu_ps(p->y + (size_t)(t0 + t) * p->y_stride + r + i,
+			    _mm256_load_ps(from + (size_t)t * H * LLM_V_LANES));
 	}
 }
 
-_Static_assert(2 * LLM_FEW_TOKENS * LLM_FEW_H * sizeof(llm_vi) <= (size_t)LLM_FEW_SUMS,
-    "the sums fit their part of the scratch");
-
-/* Rows [row0, row1) of a product, in blocks of tokens; `one` is a constant. */
+/* Rows [row0, row1) of a product, in blocks of tokens. */
 LLM_INLINE void
 llm_few_run(const struct llm_product *p, int row0, int row1, void *scratch,
-    const struct llm_format f, const int H, const bool one)
+    const struct llm_format f, const int H)
 {
-	const size_t unit_bytes = (size_t)p->x->n_block * (size_t)f.bytes * 8;
-	llm_vf own_acc[LLM_FEW_H];
-	llm_vi own_isum[LLM_FEW_H];
 	for (int t0 = 0, n_tok; t0 < p->x->n_tok; t0 += n_tok) {
 		n_tok = p->x->n_tok - t0 < LLM_FEW_TOKENS ? p->x->n_tok - t0 : LLM_FEW_TOKENS;
 		struct llm_few s =
 		    llm_few_prepare(p->x, f, t0, n_tok, (char *)scratch + LLM_FEW_SUMS);
-		/* Of one token they are the function's own, lest they wait in memory. */
-		/* cppcheck-suppress legacyUninitvar */
-		s.isum = one ? own_isum : scratch;
-		/* cppcheck-suppress legacyUninitvar */
-		s.acc = one ? own_acc : (llm_vf *)(s.isum + LLM_FEW_TOKENS * LLM_FEW_H);
-		for (int r = row0; r < row1; r += H * LLM_V_LANES) {
-			const uint8_t *w[LLM_FEW_H];
-			size_t unit[LLM_FEW_H];
-			for (int h = 0; h < H; h++) { /* past the end rows stand again */
-				int u = r + h * LLM_V_LANES;
-				u = u < row1 ? u : row1 - 8;
-				w[h] = (const uint8_t *)p->w + (size_t)(u / 8) * unit_bytes;
-				unit[h] = u + 8 < row1 ? unit_bytes : 0;
-			}
-			for (int i = 0; i < (one ? 1 : n_tok) * H; i++)
+		s.isum = scratch;
+		s.acc = (llm_vf *)(s.isum + LLM_FEW_TOKENS * LLM_FEW_H);
+		for (int r = row0; r < row1; r += LLM_FEW_ROWS) {
+			llm_streams_begin(&s.w, p, f, r, row1);
+			for (int i = 0; i < n_tok * LLM_FEW_ROWS / LLM_V_LANES; i++)
 				s.acc[i] = llm_v_as_float(llm_v_zero());
-			llm_few_rows(&s, f, w, unit, H, p->x->n_block, one ? 1 : n_tok);
-			llm_few_store(p, s.acc, t0, one ? 1 : n_tok, r, row1, H);
+			llm_few_rows(&s, f, H, p->x->n_block, n_tok);
+			llm_few_store(p, s.acc, t0, n_tok, r, row1, H);
 		}
 	}
 }

@@ -110,23 +110,17 @@ llm_packed_scale32(struct llm_format f, llm_vi v, int j)
 {
 	if (f.bits == 6)
 		return LLM_V(srai_epi32)(LLM_V(slli_epi32)(v, 24 - 8 * j), 24);
-	return llm_v_and(LLM_V(srli_epi32)(v, 8 * j), LLM_V(set1_epi32)(255));
+	return llm_v_pick(v, 0x80808000u + (uint32_t)j);
 }
 
-/* The same as int16 twice. */
+/* Bytes i and j of each lane as int16 beside each other, likewise. */
 LLM_INLINE llm_vi
-llm_packed_scale16(struct llm_format f, llm_vi v, int j)
+llm_packed_both16(struct llm_format f, llm_vi v, int i, int j)
 {
-	llm_vi s = llm_packed_scale32(f, v, j);
-	return llm_v_join16(s, s);
-}
-
-/* Bytes 2 j and 2 j + 1 of each lane as int16 beside each other: minima, which have no sign. */
-LLM_INLINE llm_vi
-llm_packed_pair(llm_vi v, int j)
-{
-	llm_vi low = j == 0 ? v : LLM_V(srli_epi32)(v, 16), high = LLM_V(srli_epi32)(low, 8);
-	return llm_v_and(llm_v_join16(low, high), LLM_V(set1_epi16)(255));
+	uint32_t both = (uint32_t)j << 16 | (uint32_t)i;
+	if (f.bits == 6)
+		return LLM_V(srai_epi16)(llm_v_pick(v, 0x00800080u | both << 8), 8);
+	return llm_v_pick(v, 0x80008000u | both);
 }
 
 /* One block into lanes [lane, lane + 8) of a panel, or + 16. */
@@ -157,12 +151,12 @@ llm_packed_spread(struct llm_panel *s, struct llm_format f, struct llm_packed_bl
 	for (int j = 0; j < n_sub; j++) {
 		llm_vi v = llm_packed_scales(f, at, j / 4);
 		*(llm_vi *)(s->sc + (b * n_sub + j) * n_lane + lane) =
-		    LLM_PANEL_WORDS ? llm_packed_scale16(f, v, j % 4)
+		    LLM_PANEL_WORDS ? llm_packed_both16(f, v, j % 4, j % 4)
 				    : llm_packed_scale32(f, v, j % 4);
 	}
 	for (int j = 0; f.m_at >= 0 && j < 4; j++)
-		*(llm_vi *)(s->min + (b * 4 + j) * n_lane + lane) =
-		    llm_packed_pair(llm_packed_minima(at, j / 2), j % 2);
+		*(llm_vi *)(s->min + (b * 4 + j) * n_lane + lane) = llm_packed_both16(
+		    f, llm_packed_minima(at, j / 2), j % 2 * 2, j % 2 * 2 + 1);
 }
 
 /* llm_panel_fill of a packed matrix; past row1 the last eight rows stand again. */

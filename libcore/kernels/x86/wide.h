@@ -57,16 +57,36 @@ llm_v_broadcast(const void *p)
 	return LLM_V(set1_epi32)((int)llm_load32(p));
 }
 
-/* 32 bytes at p; where vectors are wide, 32 more from p + unit. */
+/* 32 bytes at p; where vectors are wide, 32 more from p + unit: from the next on in one load. */
 LLM_INLINE llm_vi
 llm_v_rows(const uint8_t *p, size_t unit)
 {
 #ifdef LLM_WIDE
+	if (__builtin_constant_p(unit) && unit == 32)
+		return _mm512_loadu_si512(p);
 	__m512i v = _mm512_castsi256_si512(llm_load256(p));
 	return _mm512_inserti64x4(v, llm_load256(p + unit), 1);
 #else
 	(void)unit;
 	return llm_load256(p);
+#endif
+}
+
+/*
+ * Bytes of each lane in another order: which are their numbers, from the lowest on, 0x80 for none; then 0
+ * stands.
+ */
+LLM_INLINE llm_vi
+llm_v_pick(llm_vi v, uint32_t which)
+{
+	/* The instruction counts within sixteen bytes: four more from lane to lane, where there is one. */
+	const uint32_t next = 0x04040404u & ~(which >> 5);
+	const __m128i c = _mm_setr_epi32(
+	    (int)which, (int)(which + next), (int)(which + 2 * next), (int)(which + 3 * next));
+#ifdef LLM_WIDE
+	return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(c));
+#else
+	return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(c));
 #endif
 }
 

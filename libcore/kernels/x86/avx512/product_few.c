@@ -1,24 +1,28 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * Products of one token or some from the packed layout: two units of eight rows to a register.  Of one token
- * two registers stand beside each other, as memory gives more to four streams than to one; of more tokens
- * than eight too, so that each load of an activation serves both.
+ * Products of one token or some from the packed layout by AVX-512 VNNI.  Of one token or two the weights go
+ * from memory to the multiplier; of more, two vectors of two units each are kept while the tokens pass by.
  */
 #define LLM_WIDE
 #include "libcore/kernels/x86/product_few.h"
+#include "libcore/kernels/x86/product_stream.h"
 #include "libcore/kernels/x86/product_x86.h"
 
-#define ROWS(name, type)                                                                  \
-	static void rows_##name(                                                          \
-	    const struct llm_product *p, int row0, int row1, void *scratch)               \
-	{                                                                                 \
-		if (p->x->n_tok == 1)                                                     \
-			llm_few_run(p, row0, row1, scratch, LLM_FORMAT_##name, 2, true);  \
-		else if (p->x->n_tok <= 8)                                                \
-			llm_few_run(p, row0, row1, scratch, LLM_FORMAT_##name, 1, false); \
-		else                                                                      \
-			llm_few_run(p, row0, row1, scratch, LLM_FORMAT_##name, 2, false); \
+#define ROWS(name, type)                                                              \
+	static void rows_##name(                                                      \
+	    const struct llm_product *p, int row0, int row1, void *scratch)           \
+	{                                                                             \
+		switch (p->x->n_tok) {                                                \
+		case 1:                                                               \
+			llm_stream_run(p, row0, row1, scratch, LLM_FORMAT_##name, 1); \
+			return;                                                       \
+		case 2:                                                               \
+			llm_stream_run(p, row0, row1, scratch, LLM_FORMAT_##name, 2); \
+			return;                                                       \
+		default:                                                              \
+			llm_few_run(p, row0, row1, scratch, LLM_FORMAT_##name, 2);    \
+		}                                                                     \
 	}
 LLM_FORMATS_PACKED(ROWS)
 
