@@ -253,13 +253,25 @@ llm_panel_init(struct llm_panel *s, const struct llm_act *x, void *scratch)
 	s->tile = (int32_t *)(s->c + LLM_PANEL_ROWS * LLM_PANEL_TOKENS);
 }
 
-/* The outputs of rows [row, row + n_row), token t, come into the cache. */
+/* The outputs of rows [row, row + n_row), token t, come into the cache as this thread's own. */
 LLM_INLINE void
 llm_panel_ahead(const struct llm_product *p, int t, int row, int n_row)
 {
 	const char *y = (const char *)(p->y + (size_t)t * p->y_stride + row);
 	for (int at = 0; at < n_row * (int)sizeof(float); at += 64)
-		_mm_prefetch(y + at, _MM_HINT_T0);
+		__asm__ volatile("prefetchw %0" : : "m"(y[at]));
+}
+
+/* Token t's sums as the outputs of rows [row, row + n_row); most often those are n_lane, a constant. */
+LLM_INLINE void
+llm_panel_store(
+    const struct llm_product *p, const float *c, int t, int row, int n_row, const int n_lane)
+{
+	float *y = p->y + (size_t)t * p->y_stride + row;
+	if (n_row == n_lane)
+		memcpy(y, c, (size_t)n_lane * sizeof(float));
+	else
+		memcpy(y, c, (size_t)n_row * sizeof(float));
 }
 
 /*
@@ -279,8 +291,7 @@ llm_panel_sweep(const struct llm_panel *s, const struct llm_product *p, int t0, 
 			llm_panel_ahead(p, t0 + k, row, n_row);
 		way.tile(s, t0 + t, next - t, c);
 		for (; t < next; t++, c += way.n_lane)
-			memcpy(p->y + (size_t)(t0 + t) * p->y_stride + row, c,
-			    (size_t)n_row * sizeof(float));
+			llm_panel_store(p, c, t0 + t, row, n_row, way.n_lane);
 	}
 }
 

@@ -97,7 +97,10 @@ prepare_start(const struct llm_panel *s, int t, const int n, const int sub)
 	}
 }
 
-/* tile[token][...] = the chunk's activations as int16, in the order of llm_panel_widen. */
+/*
+ * tile[token][block] = the chunk's activations as int16, two in a word: columns 0 and 2 of the eight
+ * groups of four columns of a block, then 1 and 3, as llm_panel_widen takes the weights apart.
+ */
 LLM_INLINE void
 prepare_words(const struct llm_panel *s, int t, const int n)
 {
@@ -106,12 +109,8 @@ prepare_words(const struct llm_panel *s, int t, const int n)
 		__m256i *to = (__m256i *)(s->tile + i * WORDS);
 		for (int k = 0; k < s->n_col; k += 32, to += 2) {
 			__m256i x = llm_load256(a + k);
-			__m256i even = _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8);
-			__m256i odd = _mm256_srai_epi16(x, 8);
-			__m256i low = _mm256_unpacklo_epi32(even, odd);
-			__m256i high = _mm256_unpackhi_epi32(even, odd);
-			to[0] = _mm256_permute2x128_si256(low, high, 0x20);
-			to[1] = _mm256_permute2x128_si256(low, high, 0x31);
+			to[0] = _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8);
+			to[1] = _mm256_srai_epi16(x, 8);
 		}
 	}
 }
@@ -130,7 +129,7 @@ dots_words(__m256i isum[2][TOKENS], const struct llm_panel *s, int b, const int 
 		KEEP(w0);
 		KEEP(w1);
 		for (int i = 0; i < n; i++) {
-			__m256i x = broadcast(a + i * WORDS + g);
+			__m256i x = broadcast(a + i * WORDS + g / 2 + g % 2 * 8);
 			isum[0][i] = _mm256_add_epi32(isum[0][i], _mm256_madd_epi16(w0, x));
 			KEEP(isum[0][i]);
 			isum[1][i] = _mm256_add_epi32(isum[1][i], _mm256_madd_epi16(w1, x));
