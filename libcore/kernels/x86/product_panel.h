@@ -13,18 +13,17 @@
 #include "libcore/kernels/x86/product_unpack.h"
 
 enum {
-	LLM_PANEL_TOKENS = 512, /* that share one unpacking */
-	LLM_PANEL_ROWS = 32,    /* most rows of a panel */
-	LLM_PANEL_TILE = 6,     /* most tokens of a tile */
+	LLM_PANEL_COLUMNS = 2048, /* of a chunk: a multiple of 256 */
+	LLM_PANEL_TOKENS = 512,   /* that share one unpacking */
+	LLM_PANEL_ROWS = 32,      /* most rows of a panel */
+	LLM_PANEL_TILE = 6,       /* most tokens of a tile */
+	LLM_PANEL_AHEAD = 4,      /* tokens whose outputs are fetched before they are written */
 /* Without VPDPBUSD, Q8_0 is multiplied as int16, and so are the scales of 256: twice in a lane. */
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 	LLM_PANEL_WORDS = 0,
-	LLM_PANEL_COLUMNS = 2048, /* of a chunk: a multiple of 256 */
 #else
 	LLM_PANEL_WORDS = 1,
-	LLM_PANEL_COLUMNS = 1024, /* words take twice the room */
 #endif
-	LLM_PANEL_AHEAD = 4, /* tokens whose outputs are fetched before they are written */
 };
 
 /*
