@@ -219,10 +219,11 @@ llm_stream_block32(
 	}
 }
 
-/* isum += sub j of a block of 256, or of a half of Q6_K, sub `at` of the row: j is a constant. */
+/* isum += sub j of a block of 256, or of a half of Q6_K, sub `at` of the row: j is a constant.  scales: of
+ * each unit, of four subs. */
 LLM_INLINE void
-llm_stream_sub(struct llm_stream_sums *isum, const struct llm_stream *s, struct llm_format f,
-    const int T, const int j, int at)
+llm_stream_sub(struct llm_stream_sums *isum, llm_vi scales[LLM_STREAMS],
+    const struct llm_stream *s, struct llm_format f, const int T, const int j, int at)
 {
 #ifdef LLM_VNNI
 	const bool words = f.bits == 6;
@@ -230,6 +231,11 @@ llm_stream_sub(struct llm_stream_sums *isum, const struct llm_stream *s, struct 
 	const bool words = true;
 #endif
 	const int n = llm_panel_sub(f) / 4, n_step = words && f.bits == 5 ? 4 : n;
+	for (int u = 0; u < LLM_STREAMS && j % 4 == 0; u++) {
+		struct llm_packed_block b = s->b[u];
+		b.unit = 0; /* for both halves of a wide vector */
+		scales[u] = llm_packed_scales(f, b, j / 4);
+	}
 	for (int g = 0; g < n; g += n_step) {
 		const int8_t *a = s->x.q + at * n * 4 + 4 * g;
 		struct llm_stream_sums sum;
@@ -242,11 +248,8 @@ llm_stream_sub(struct llm_stream_sums *isum, const struct llm_stream *s, struct 
 			llm_stream_dots(&sum, s, f, T, a, j * n + g, n_step);
 #endif
 		for (int u = 0; u < LLM_STREAMS; u++) {
-			struct llm_packed_block b = s->b[u];
-			b.unit = 0; /* for both halves of a wide vector */
-			llm_vi v = llm_packed_scales(f, b, j / 4);
-			v = words ? llm_packed_both16(f, v, j % 4, j % 4)
-				  : llm_packed_scale32(f, v, j % 4);
+			llm_vi v = words ? llm_packed_both16(f, scales[u], j % 4, j % 4)
+					 : llm_packed_scale32(f, scales[u], j % 4);
 			for (int t = 0; t < T; t++)
 				isum->of[t][u] =
 				    words ? llm_v_dot16(isum->of[t][u], sum.of[t][u], v)
@@ -262,13 +265,14 @@ llm_stream_sums256(struct llm_stream_sums *isum, struct llm_stream *s, struct ll
     const int T, int at)
 {
 	const int n = f.bits == 6 ? 16 : 8;
+	llm_vi scales[LLM_STREAMS];
 	for (int u = 0; u < LLM_STREAMS; u++)
 		s->b[u] = llm_packed_at(f, s->w.w[u], 0, 0, 1);
 	llm_stream_zero(isum, T);
 	/* Written out, as compilers leave a loop. */
 #define SUB(j)                                               \
 	llm_streams_fetch(&s->w, f, 0, LLM_STREAMS, (j), n); \
-	llm_stream_sub(isum, s, f, T, (j) % 8, at * n + (j));
+	llm_stream_sub(isum, scales, s, f, T, (j) % 8, at * n + (j));
 	SUB(0) SUB(1) SUB(2) SUB(3) SUB(4) SUB(5) SUB(6) SUB(7) if (n == 16)
 	{
 		for (int u = 0; u < LLM_STREAMS; u++)
