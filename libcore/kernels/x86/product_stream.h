@@ -69,44 +69,43 @@ llm_stream_group(struct llm_format f, struct llm_packed_block b, const int g)
 	return llm_packed_group(f, b, g);
 }
 
+/*
+ * Whether dots are summed in int16, two a lane: without VPDPBUSD, and of six bits, whose integer scales then
+ * come with the widening.  63 * 127 * 4 = 32004 fits where two products of six bits meet in a word, or
+ * four that start at minus the zero point's share; see avx2/product_panel.c.
+ */
+LLM_INLINE bool
+llm_stream_words(struct llm_format f)
+{
 #ifdef LLM_VNNI
-/* sum = the dots of groups [g, g + n) with their activations, those of the first token at a. */
+	return f.bits == 6;
+#else
+	(void)f;
+	return true;
+#endif
+}
+
+/* sum += the dots of groups [g, g + n) with their activations, those of the first token at a. */
 LLM_INLINE void
 llm_stream_dots(struct llm_stream_sums *sum, const struct llm_stream *s, struct llm_format f,
     const int T, const int8_t *a, const int g, const int n)
 {
-	llm_stream_zero(sum, T);
 	for (int i = 0; i < n; i += LLM_V_UNITS) {
 		llm_vi x[LLM_STREAM_TOKENS];
 		for (int t = 0; t < T; t++)
 			x[t] = llm_stream_x(a + (size_t)t * s->x.q_stride + 4 * i);
 		for (int u = 0; u < LLM_STREAMS; u++) {
 			llm_vi w = llm_stream_group(f, s->b[u], g + i);
-			for (int t = 0; t < T; t++)
-				sum->of[t][u] = llm_v_dot8(sum->of[t][u], w, x[t]);
-		}
-	}
-}
+			for (int t = 0; t < T; t++) {
+				llm_vi *to = &sum->of[t][u];
+#ifdef LLM_VNNI
+				if (!llm_stream_words(f)) {
+					*to = llm_v_dot8(*to, w, x[t]);
+					continue;
+				}
 #endif
-
-/*
- * The same in int16, two a lane, added to what is there.  63 * 127 * 4 = 32004 fits where two products of
- * six bits meet in a word, or four that start at minus the zero point's share; see
- * avx2/product_panel.c.
- */
-LLM_INLINE void
-llm_stream_words(struct llm_stream_sums *sum, const struct llm_stream *s, struct llm_format f,
-    const int T, const int8_t *a, const int g, const int n)
-{
-	for (int i = 0; i < n; i += LLM_V_UNITS) {
-		llm_vi x[LLM_STREAM_TOKENS];
-		for (int t = 0; t < T; t++)
-			x[t] = llm_stream_x(a + (size_t)t * s->x.q_stride + 4 * i);
-		for (int u = 0; u < LLM_STREAMS; u++) {
-			llm_vi w = llm_stream_group(f, s->b[u], g + i);
-			for (int t = 0; t < T; t++)
-				sum->of[t][u] = LLM_V(add_epi16)(
-				    sum->of[t][u], LLM_V(maddubs_epi16)(w, x[t]));
+				*to = LLM_V(add_epi16)(*to, LLM_V(maddubs_epi16)(w, x[t]));
+			}
 		}
 	}
 }
@@ -159,7 +158,7 @@ llm_stream_words32(struct llm_stream_sums *sum, const struct llm_stream *s, stru
 		struct llm_stream_sums word;
 		if (f.bits != 8) {
 			llm_stream_start(&word, s, f, T, at);
-			llm_stream_words(&word, s, f, T, a + 4 * g, g, n);
+			llm_stream_dots(&word, s, f, T, a + 4 * g, g, n);
 		}
 		for (int u = 0; u < LLM_STREAMS; u++) {
 			llm_vi w = flip, size = w;
@@ -190,6 +189,7 @@ llm_stream_block32(
 	for (int u = 0; u < LLM_STREAMS; u++)
 		s->b[u] = llm_packed_at(f, s->w.w[u], 0, i, n);
 #ifdef LLM_VNNI
+	llm_stream_zero(&sum, T);
 	llm_stream_dots(&sum, s, f, T, s->x.q + (size_t)at * 32, 0, 8);
 	llm_stream_rows(&sum, T);
 #else
@@ -225,11 +225,7 @@ LLM_INLINE void
 llm_stream_sub(struct llm_stream_sums *isum, llm_vi scales[LLM_STREAMS],
     const struct llm_stream *s, struct llm_format f, const int T, const int j, int at)
 {
-#ifdef LLM_VNNI
-	const bool words = f.bits == 6;
-#else
-	const bool words = true;
-#endif
+	const bool words = llm_stream_words(f);
 	const int n = llm_panel_sub(f) / 4, n_step = words && f.bits == 5 ? 4 : n;
 	for (int u = 0; u < LLM_STREAMS && j % 4 == 0; u++) {
 		struct llm_packed_block b = s->b[u];
@@ -239,14 +235,11 @@ llm_stream_sub(struct llm_stream_sums *isum, llm_vi scales[LLM_STREAMS],
 	for (int g = 0; g < n; g += n_step) {
 		const int8_t *a = s->x.q + at * n * 4 + 4 * g;
 		struct llm_stream_sums sum;
-		if (words) {
+		if (words)
 			llm_stream_start(&sum, s, f, T, at);
-			llm_stream_words(&sum, s, f, T, a, j * n + g, n_step);
-		}
-#ifdef LLM_VNNI
 		else
-			llm_stream_dots(&sum, s, f, T, a, j * n + g, n_step);
-#endif
+			llm_stream_zero(&sum, T);
+		llm_stream_dots(&sum, s, f, T, a, j * n + g, n_step);
 		for (int u = 0; u < LLM_STREAMS; u++) {
 			llm_vi v = words ? llm_packed_both16(f, scales[u], j % 4, j % 4)
 					 : llm_packed_scale32(f, scales[u], j % 4);
