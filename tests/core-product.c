@@ -212,18 +212,20 @@ compare(const struct llm_product_kernels *k, const struct llm_product *shape, in
 	return wrong;
 }
 
-/* Columns number i of those worth trying: short, odd, and past what one chunk of a kernel takes. */
+/* Columns number i of those worth trying: short, odd, past what one chunk of a kernel takes, and just short of
+ * a whole one. */
 static int
 columns(const struct llm_dtype_info *info, int i)
 {
-	static const int any[] = {1, 7, 15, 16, 17, 31, 33, 100, 576, 1023, 2080, 4099, 96};
-	static const int by32[] = {1, 2, 3, 5, 7, 8, 9, 18, 27, 48, 65, 131, 64};
-	static const int by256[] = {1, 2, 3, 6, 7, 8, 9, 12, 1, 2, 17, 33, 5};
+	static const int any[] = {
+	    1, 7, 15, 16, 17, 31, 33, 100, 576, 1023, 2080, 4099, 96, 2, 65};
+	static const int by32[] = {1, 2, 3, 5, 7, 8, 9, 18, 27, 48, 65, 131, 64, 127, 95};
+	static const int by256[] = {1, 2, 3, 6, 7, 8, 9, 12, 1, 2, 17, 33, 5, 3, 4};
 	if (info->block == 1)
 		return any[i];
 	return info->block == 32 ? 32 * by32[i] : 256 * by256[i];
 }
-enum { N_COLUMNS = 13 };
+enum { N_COLUMNS = 15 };
 
 /* A set against plain C, over numbers of tokens, columns, rows and kinds of data. */
 static void

@@ -84,14 +84,19 @@ group32(
 	}
 	for (int t = 0; t < c->n_tok; t++) {
 		const int16_t *bsum = c->x.bsum + (size_t)t * c->x.b_stride + block;
+		int32_t *isum = c->isum + (size_t)(t * 8 + r) * (size_t)c->n_max + b;
 		__m256i v = dots(f, q, c->x.q + (size_t)t * c->x.q_stride + block * 32, n);
 		if (f.zero != 0 && (LLM_ROWS_VNNI || f.bits != 8)) {
-			__m256i s = _mm256_cvtepi16_epi32(llm_load128(bsum));
+			int16_t some[8] = {0};
+			memcpy(some, bsum, (size_t)n * sizeof *some);
+			__m256i s = _mm256_cvtepi16_epi32(llm_load128(n == 8 ? bsum : some));
 			v = _mm256_sub_epi32(
 			    v, _mm256_slli_epi32(s, __builtin_ctz((unsigned)f.zero)));
 		}
-		_mm256_storeu_si256(
-		    (__m256i_u *)(c->isum + (size_t)(t * 8 + r) * (size_t)c->n_max + b), v);
+		if (n == 8)
+			_mm256_storeu_si256((__m256i_u *)isum, v);
+		else /* what follows may be another token's */
+			memcpy(isum, &v, (size_t)n * sizeof *isum);
 	}
 }
 
