@@ -10,7 +10,7 @@
 
 /* Begins as {0}; s is the caller's to free. */
 struct tool_buffer {
-	char *s;       /* read-only: [n], then a NUL; NULL before the first piece */
+	char *s;       /* read-only: [n], after each piece a NUL; NULL before the first */
 	size_t n, cap; /* n: may be made less */
 };
 

@@ -116,10 +116,10 @@ products_ahead(void *arg, int begin)
 	while (begin >= a->unit0[i + 1])
 		i++;
 	const struct llm_product *product = &a->product[i];
-	size_t unit_bytes = UNIT * llm_dtype_row_bytes(product->type, product->n_col);
-	size_t step = llm_packed_is(product->type) ? unit_bytes : AHEAD_UNIT;
-	size_t from = (size_t)(begin - a->unit0[i]) * unit_bytes;
-	size_t to = (size_t)(a->unit0[i + 1] - a->unit0[i]) * unit_bytes;
+	size_t bytes = UNIT * llm_dtype_row_bytes(product->type, product->n_col);
+	size_t step = llm_packed_is(product->type) ? bytes : AHEAD_UNIT;
+	size_t from = (size_t)(begin - a->unit0[i]) * bytes;
+	size_t to = (size_t)(a->unit0[i + 1] - a->unit0[i]) * bytes;
 	for (int u = 0; u < AHEAD_UNITS && from < to; u++, from += step)
 		for (size_t at = 0; at < AHEAD_UNIT && at < step; at += LINE)
 			__builtin_prefetch((const char *)product->w + from + at, 0, 2);

@@ -83,14 +83,14 @@ few() {
 
 few amx/product_panel 30 8
 few avx512/product_panel 6 16
-# One token waits for memory, and its two registers of rows may leave some on the stack.
-few avx512/product_few 26 24
+# Few tokens wait for memory, and sums of whole blocks may stay on the stack from sub to sub.
+few avx512/product_few 48 24
 few avxvnni/product_panel 8 16
-few avxvnni/product_few 35 16
+few avxvnni/product_few 42 16
 few avx2/product_panel 30 16
 few avx512/product_float 9 12
 few avx2/product_float 17 12
-few avx2/product_few 30 12
+few avx2/product_few 36 12
 
 # The counting itself can fail: sixteen sums, each stored as soon as it is made.
 if command -v gcc >/dev/null; then

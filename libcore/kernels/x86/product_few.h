@@ -13,8 +13,8 @@
 #include "libcore/kernels/x86/product_x86.h"
 
 enum {
-	LLM_FEW_H = 2,                  /* most vectors of rows beside each other */
-	LLM_FEW_ROWS = 8 * LLM_STREAMS, /* of all units that are read side by side */
+	LLM_FEW_H = 2,                         /* most vectors of rows beside each other */
+	LLM_FEW_V = LLM_STREAMS / LLM_V_UNITS, /* of all units in work */
 #ifdef LLM_VNNI
 	LLM_FEW_TILE = 4, /* tokens whose sums wait in registers; H of 2 and 8 weights beside */
 #else
@@ -251,7 +251,7 @@ LLM_INLINE void
 llm_few_block(struct llm_few *s, struct llm_format f, const int H, int i, int n, int n_tok)
 {
 	llm_vf *acc = s->acc;
-	for (s->v = 0; s->v < LLM_FEW_ROWS / LLM_V_LANES; s->v += H, s->acc += n_tok * H) {
+	for (s->v = 0; s->v < LLM_FEW_V; s->v += H, s->acc += n_tok * H) {
 		struct llm_packed_block b[LLM_FEW_H];
 		for (int h = 0; h < H; h++)
 			b[h] = llm_streams_rows(&s->w, f, s->v + h, i, n);
@@ -269,7 +269,6 @@ llm_few_rows(struct llm_few *s, struct llm_format f, const int H, int n_block, i
 {
 	const int most = f.block == 32 ? 4 : 1;
 	for (s->b = 0; s->b + most <= n_block;) {
-		llm_streams_at(&s->w, f, s->b, n_block);
 		for (int i = 0; i < most; i++, s->b++) {
 			if (f.block == 32)
 				llm_streams_fetch(&s->w, f, 0, LLM_STREAMS, i, 4);
@@ -314,23 +313,22 @@ llm_few_prepare(const struct llm_act *x, struct llm_format f, int t0, int n_tok,
 	return s;
 }
 
-_Static_assert((LLM_STREAMS / LLM_V_UNITS + LLM_FEW_H) * LLM_FEW_TOKENS * sizeof(llm_vi) <=
-		   (size_t)LLM_FEW_SUMS,
+_Static_assert(
+    (LLM_FEW_V + LLM_FEW_H) * LLM_FEW_TOKENS * sizeof(llm_vi) <= (size_t)LLM_FEW_SUMS,
     "the sums fit their part of the scratch");
 
-/* Writes rows [r, row1), at most LLM_FEW_ROWS, of tokens from t0 on. */
+/* Writes the units in work of tokens from t0 on. */
 LLM_INLINE void
-llm_few_store(const struct llm_product *p, const llm_vf *acc, int t0, int n_tok, int r,
-    int row1, const int H)
+llm_few_store(
+    const struct llm_product *p, const struct llm_few *s, int t0, int n_tok, const int H)
 {
-	int n = row1 - r < LLM_FEW_ROWS ? row1 - r : LLM_FEW_ROWS;
-	for (int i = 0; i < n; i += 8) {
-		int v = i / LLM_V_LANES;
+	for (int u = 0; u < s->w.n; u++) {
+		int v = u / LLM_V_UNITS;
 		const float *from =
-		    (const float *)(acc + v / H * n_tok * H + v % H) + i % LLM_V_LANES;
+		    (const float *)(s->acc + v / H * n_tok * H + v % H) + u % LLM_V_UNITS * 8;
 		for (int t = 0; t < n_tok; t++)
-			_mm256_storeu_ps(p->y + (size_t)(t0 + t) * p->y_stride + r + i,
-			    _mm256_load_ps(from + (size_t)t * H * LLM_V_LANES));
+			_mm256_storeu_ps(p->y + (size_t)(t0 + t) * p->y_stride + s->w.row[u],
+			    _mm256_load_ps(from + (size_t)t * (size_t)H * LLM_V_LANES));
 	}
 }
 
@@ -345,12 +343,11 @@ llm_few_run(const struct llm_product *p, int row0, int row1, void *scratch,
 		    llm_few_prepare(p->x, f, t0, n_tok, (char *)scratch + LLM_FEW_SUMS);
 		s.isum = scratch;
 		s.acc = (llm_vf *)(s.isum + LLM_FEW_TOKENS * LLM_FEW_H);
-		for (int r = row0; r < row1; r += LLM_FEW_ROWS) {
-			llm_streams_begin(&s.w, p, f, r, row1);
-			for (int i = 0; i < n_tok * LLM_FEW_ROWS / LLM_V_LANES; i++)
-				s.acc[i] = llm_v_as_float(llm_v_zero());
+		for (int i = 0; llm_streams_begin(&s.w, p, f, row0, row1, i); i++) {
+			for (int j = 0; j < n_tok * LLM_FEW_V; j++)
+				s.acc[j] = llm_v_as_float(llm_v_zero());
 			llm_few_rows(&s, f, H, p->x->n_block, n_tok);
-			llm_few_store(p, s.acc, t0, n_tok, r, row1, H);
+			llm_few_store(p, &s, t0, n_tok, H);
 		}
 	}
 }

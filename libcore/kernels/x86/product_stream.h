@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * Quantized products of one token to three straight from the packed layout, as fast as memory gives the
+ * Quantized products of one token or two straight from the packed layout, as fast as memory gives the
  * weights: each vector of weights goes from there through its unpacking to the multiplications.  Four
  * units go side by side, block after block, so that a load of activations serves them all.
  * A wide vector takes two adjacent groups of columns of one unit, so that it is one load; its halves are
@@ -15,7 +15,7 @@
 #include "libcore/kernels/x86/product_x86.h"
 
 enum {
-	LLM_STREAM_TOKENS = 3,                       /* most */
+	LLM_STREAM_TOKENS = 2,                       /* most */
 	LLM_STREAM_FOLD = LLM_STREAMS / LLM_V_UNITS, /* vectors of floats, a lane a row */
 };
 
@@ -71,8 +71,8 @@ llm_stream_group(struct llm_format f, struct llm_packed_block b, const int g)
 
 /*
  * Whether dots are summed in int16, two a lane: without VPDPBUSD, and of six bits, whose integer scales then
- * come with the widening.  63 * 127 * 4 = 32004 fits where two products of six bits meet in a word, or
- * four that start at minus the zero point's share; see avx2/product_panel.c.
+ * come with the widening.  A sum of two bytes' products of six bits is at most 2 * 63 * 127 = 16002: two fit
+ * from zero, and four from minus the zero point's share, 8 * 32 * 127 = 32512; see avx2/product_panel.c.
  */
 LLM_INLINE bool
 llm_stream_words(struct llm_format f)
@@ -105,6 +105,7 @@ llm_stream_dots(struct llm_stream_sums *sum, const struct llm_stream *s, struct 
 				}
 #endif
 				*to = LLM_V(add_epi16)(*to, LLM_V(maddubs_epi16)(w, x[t]));
+				llm_v_keep(*to); /* or compilers reorder the chain, and spill */
 			}
 		}
 	}
@@ -174,6 +175,7 @@ llm_stream_words32(struct llm_stream_sums *sum, const struct llm_stream *s, stru
 					    _mm256_maddubs_epi16(size, _mm256_sign_epi8(x, w));
 				sum->of[t][u] = _mm256_add_epi32(
 				    sum->of[t][u], _mm256_madd_epi16(word.of[t][u], ones));
+				llm_v_keep(sum->of[t][u]);
 			}
 		}
 	}
@@ -332,7 +334,6 @@ llm_stream_units(struct llm_stream *s, struct llm_format f, const int T)
 	const int most = f.block == 32 ? 4 : 1, n_block = s->x.n_block;
 	int b = 0;
 	for (; b + most <= n_block; b += most) {
-		llm_streams_at(&s->w, f, b, n_block);
 		if (f.block == 256)
 			llm_stream_block256(s, f, T, b);
 		for (int i = 0; f.block == 32 && i < 4; i++) {
@@ -350,16 +351,13 @@ LLM_INLINE void
 llm_stream_run(const struct llm_product *p, int row0, int row1, void *scratch,
     const struct llm_format f, const int T)
 {
-	enum { ROWS = 8 * LLM_STREAMS };
 	struct llm_stream s = {.x = *p->x, .start = scratch};
 #ifdef LLM_VNNI
 	if (f.block == 32 && f.zero != 0)
 		llm_streams_starts(scratch, s.x.bsum, (size_t)T * s.x.b_stride, f.zero);
 #endif
-	for (int r = row0; r < row1; r += ROWS) {
-		float y[ROWS];
-		int n = row1 - r < ROWS ? row1 - r : ROWS;
-		llm_streams_begin(&s.w, p, f, r, row1);
+	for (int i = 0; llm_streams_begin(&s.w, p, f, row0, row1, i); i++) {
+		float y[8 * LLM_STREAMS];
 		for (int t = 0; t < T; t++)
 			for (int v = 0; v < LLM_STREAM_FOLD; v++)
 				s.acc[t][v] = llm_v_as_float(llm_v_zero());
@@ -367,7 +365,9 @@ llm_stream_run(const struct llm_product *p, int row0, int row1, void *scratch,
 		for (int t = 0; t < T; t++) {
 			for (int v = 0; v < LLM_STREAM_FOLD; v++)
 				LLM_V(storeu_ps)(y + v * LLM_V_LANES, s.acc[t][v]);
-			memcpy(p->y + (size_t)t * p->y_stride + r, y, (size_t)n * sizeof *y);
+			for (int u = 0; u < s.w.n; u++)
+				memcpy(p->y + (size_t)t * p->y_stride + s.w.row[u], y + 8 * u,
+				    8 * sizeof *y);
 		}
 	}
 }

@@ -1,10 +1,9 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * The packed weights of a product as streams: units of eight rows that are read side by side, span after
- * span.  Memory gives more to four streams than to one, if what each will want is asked for in time: evenly
- * beside the arithmetic, which a burst of prefetches would hold up, and past a unit's end in
- * the unit that the stream goes on with.
+ * The packed weights of a product as streams: four runs of units of eight rows, each read from its start to
+ * its end, a span of each in turn.  Memory gives more to four streams than to one, if what each will want
+ * is asked for in time, evenly beside the arithmetic: a burst of prefetches would hold it up.
  */
 #ifndef LLM_KERNELS_X86_PRODUCT_STREAMS_H
 #define LLM_KERNELS_X86_PRODUCT_STREAMS_H
@@ -13,14 +12,14 @@
 
 enum {
 	LLM_STREAMS = 4,
-	/* From a read to its prefetch: from 1 to 3 KB of each stream there is little between them. */
+	/* Bytes from a read to its prefetch: from 1 to 3 KB of each stream there is little between them. */
 	LLM_STREAM_AHEAD = 1792,
 };
 
 struct llm_streams {
-	const uint8_t *w[LLM_STREAMS]; /* the span in work of each unit */
-	size_t unit;                   /* bytes of a unit */
-	size_t ahead;                  /* from a read to its prefetch, now */
+	const uint8_t *w[LLM_STREAMS]; /* the span in work of each */
+	int row[LLM_STREAMS];          /* the first row of the unit in work of each */
+	int n; /* units in work: less than LLM_STREAMS in the last round, the last again */
 };
 
 /* Bytes of a span of a format: a block of 256, or four of 32. */
@@ -30,27 +29,24 @@ llm_stream_span(struct llm_format f)
 	return (f.block == 32 ? 4 : 1) * 8 * f.bytes;
 }
 
-/* The units from row r on; past row1 the last one stands again. */
-LLM_INLINE void
-llm_streams_begin(
-    struct llm_streams *s, const struct llm_product *p, struct llm_format f, int r, int row1)
+/*
+ * Begins round i of rows [row0, row1): a unit of each stream, or what is left over.  False past the last.
+ */
+LLM_INLINE bool
+llm_streams_begin(struct llm_streams *s, const struct llm_product *p, struct llm_format f,
+    int row0, int row1, int i)
 {
-	s->unit = (size_t)p->x->n_block * 8 * (size_t)f.bytes;
+	const int n = (row1 - row0) / 8, each = n / LLM_STREAMS, left = n % LLM_STREAMS;
+	const size_t unit = (size_t)p->x->n_block * 8 * (size_t)f.bytes;
+	if (i > each || (i == each && left == 0))
+		return false;
+	s->n = i < each ? LLM_STREAMS : left;
 	for (int u = 0; u < LLM_STREAMS; u++) {
-		int row = r + 8 * u < row1 ? r + 8 * u : row1 - 8;
-		s->w[u] = (const uint8_t *)p->w + (size_t)(row / 8) * s->unit;
+		int at = i < each ? u * each + i : n - left + (u < left ? u : left - 1);
+		s->row[u] = row0 + 8 * at;
+		s->w[u] = (const uint8_t *)p->w + (size_t)(s->row[u] / 8) * unit;
 	}
-}
-
-/* Block b of n_block comes next. */
-LLM_INLINE void
-llm_streams_at(struct llm_streams *s, struct llm_format f, int b, int n_block)
-{
-	const int span = llm_stream_span(f), most = f.block == 32 ? 4 : 1;
-	const int n = (LLM_STREAM_AHEAD + span / 2) / span; /* spans */
-	s->ahead = (size_t)n * (size_t)span;
-	if (b + n * most >= n_block)
-		s->ahead += (LLM_STREAMS - 1) * s->unit;
+	return true;
 }
 
 /* Asks for the share [i, i + 1) of n of a later span of units [u, u + n_u).  All but s and u constants. */
@@ -63,7 +59,8 @@ llm_streams_fetch(const struct llm_streams *s, struct llm_format f, int u, const
 	__asm__ volatile("" ::: "memory");
 	for (int at = (span * i / n + 63) / 64 * 64; at < span * (i + 1) / n; at += 64)
 		for (int k = 0; k < n_u; k++)
-			_mm_prefetch((const char *)s->w[u + k] + s->ahead + at, _MM_HINT_T0);
+			_mm_prefetch(
+			    (const char *)s->w[u + k] + LLM_STREAM_AHEAD + at, _MM_HINT_T0);
 }
 
 LLM_INLINE void

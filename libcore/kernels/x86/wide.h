@@ -31,6 +31,13 @@ enum { LLM_V_LANES = 8 };
 #endif
 enum { LLM_V_UNITS = LLM_V_LANES / 8 };
 
+/* Makes a vector stand in a register where this is written. */
+#ifdef __AVX512F__
+#define llm_v_keep(v) __asm__ volatile("" : "+v"(v))
+#else
+#define llm_v_keep(v) __asm__ volatile("" : "+x"(v))
+#endif
+
 /* VPDPBUSD and VPDPWSSD, under the name that the instruction set gives them. */
 #if defined(LLM_WIDE) || defined(__AVX512VNNI__)
 #define LLM_VNNI

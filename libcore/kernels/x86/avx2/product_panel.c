@@ -25,10 +25,9 @@ enum {
 	WORDS = LLM_PANEL_COLUMNS / 2 + 16,
 };
 
-_Static_assert((int)TOKENS <= (int)LLM_PANEL_TILE, "scratch has room for a tile's activations");
-
-/* Keeps the compiler from reordering a chain of sums, which costs it registers and half the rate. */
-#define KEEP(v) __asm__ volatile("" : "+x"(v))
+_Static_assert(
+    TOKENS *WORDS *(int)sizeof(int32_t) <= (int)LLM_PANEL_TILE * LLM_PANEL_COLUMNS * 2,
+    "scratch has room for a tile's activations");
 
 LLM_INLINE __m256i
 load(const void *p)
@@ -54,14 +53,14 @@ dots(__m256i isum[2][TOKENS], const uint8_t *w, const int8_t *a, size_t stride,
 #pragma GCC unroll 8
 	for (int g = 0; g < n_group; g++) {
 		__m256i w0 = load(w + g * 4 * LANES), w1 = load(w + g * 4 * LANES + 32);
-		KEEP(w0);
-		KEEP(w1);
+		llm_v_keep(w0);
+		llm_v_keep(w1);
 		for (int i = 0; i < n; i++) {
 			__m256i x = broadcast(a + (size_t)i * stride + 4 * g);
 			acc[0][i] = _mm256_add_epi16(acc[0][i], _mm256_maddubs_epi16(w0, x));
-			KEEP(acc[0][i]);
+			llm_v_keep(acc[0][i]);
 			acc[1][i] = _mm256_add_epi16(acc[1][i], _mm256_maddubs_epi16(w1, x));
-			KEEP(acc[1][i]);
+			llm_v_keep(acc[1][i]);
 		}
 	}
 	for (int i = 0; i < n; i++) {
@@ -126,14 +125,14 @@ dots_words(__m256i isum[2][TOKENS], const struct llm_panel *s, int b, const int 
 #pragma GCC unroll 16
 	for (int g = 0; g < 16; g++) {
 		__m256i w0 = load(w + g * 4 * LANES), w1 = load(w + g * 4 * LANES + 32);
-		KEEP(w0);
-		KEEP(w1);
+		llm_v_keep(w0);
+		llm_v_keep(w1);
 		for (int i = 0; i < n; i++) {
 			__m256i x = broadcast(a + i * WORDS + g / 2 + g % 2 * 8);
 			isum[0][i] = _mm256_add_epi32(isum[0][i], _mm256_madd_epi16(w0, x));
-			KEEP(isum[0][i]);
+			llm_v_keep(isum[0][i]);
 			isum[1][i] = _mm256_add_epi32(isum[1][i], _mm256_madd_epi16(w1, x));
-			KEEP(isum[1][i]);
+			llm_v_keep(isum[1][i]);
 		}
 	}
 }
