@@ -137,7 +137,7 @@ region_work(struct llm_pool *p, int thread)
 	bool more = chunk_claim(p, &begin, &end);
 	while (more) {
 		if (r->ahead != NULL && (more = chunk_claim(p, &then_begin, &then_end)))
-			r->ahead(r->arg, then_begin);
+			r->ahead(r->arg, then_begin, then_end);
 		r->work(r->arg, begin, end, thread);
 		if (r->ahead == NULL)
 			more = chunk_claim(p, &then_begin, &then_end);

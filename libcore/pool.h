@@ -24,9 +24,9 @@ struct llm_pool_region {
 	int n;
 	int grain; /* chunks are multiples of it, and shrink to it toward the end; 0: 1 */
 	int most;  /* units of a chunk at most, or the grain where that is more; 0: no limit */
-	/* Optional: this thread will soon begin at unit begin.  A chunk is then claimed before the
+	/* Optional: units [begin, end) will be this thread's next.  A chunk is then claimed before the
 	 * one before it is done, so that its memory is on the way when it comes. */
-	void (*ahead)(void *arg, int begin);
+	void (*ahead)(void *arg, int begin, int end);
 };
 
 /*

@@ -23,10 +23,10 @@ enum {
 	 * wait long for one who is held up. */
 	CHUNK_LEAST = 32 * 1024,
 	CHUNK_MOST = 512 * 1024,
-	/* What is fetched early of a chunk: the beginning of units that packed weights are read in side by side,
-	 * or of the first rows; from there the kernels look ahead. */
-	AHEAD_UNITS = 4,
-	AHEAD_UNIT = 2048,
+	/* What is fetched early of a chunk: where four streams of packed weights begin, or the first rows; from
+	 * there the kernels look ahead. */
+	AHEAD_STREAMS = 4,
+	AHEAD = 2048,
 	LINE = 64,
 };
 
@@ -107,9 +107,9 @@ products_work(void *arg, int begin, int end, int thread)
 	}
 }
 
-/* Where the weights of a unit begin comes into the second cache. */
+/* Where kernels will begin to read units [begin, end) comes into the second cache. */
 static void
-products_ahead(void *arg, int begin)
+products_ahead(void *arg, int begin, int end)
 {
 	const struct llm_products *a = arg;
 	int i = 0;
@@ -117,12 +117,12 @@ products_ahead(void *arg, int begin)
 		i++;
 	const struct llm_product *product = &a->product[i];
 	size_t bytes = UNIT * llm_dtype_row_bytes(product->type, product->n_col);
-	size_t step = llm_packed_is(product->type) ? bytes : AHEAD_UNIT;
-	size_t from = (size_t)(begin - a->unit0[i]) * bytes;
-	size_t to = (size_t)(a->unit0[i + 1] - a->unit0[i]) * bytes;
-	for (int u = 0; u < AHEAD_UNITS && from < to; u++, from += step)
-		for (size_t at = 0; at < AHEAD_UNIT && at < step; at += LINE)
-			__builtin_prefetch((const char *)product->w + from + at, 0, 2);
+	size_t n = (size_t)((end < a->unit0[i + 1] ? end : a->unit0[i + 1]) - begin) * bytes;
+	size_t step = llm_packed_is(product->type) ? n / bytes / AHEAD_STREAMS * bytes : AHEAD;
+	const char *w = (const char *)product->w + (size_t)(begin - a->unit0[i]) * bytes;
+	for (size_t u = 0; u < AHEAD_STREAMS; u++)
+		for (size_t at = u * step; at < n && at < u * step + AHEAD; at += LINE)
+			__builtin_prefetch(w + at, 0, 2);
 }
 
 void

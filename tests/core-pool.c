@@ -60,12 +60,13 @@ most_work(void *arg, int begin, int end, int thread)
 	count_work(arg, begin, end, thread);
 }
 
-/* A chunk that is told of early comes: the unit that it begins with is not yet done. */
+/* A chunk that is told of early comes: its first unit and its last are not yet done. */
 static void
-most_ahead(void *arg, int begin)
+most_ahead(void *arg, int begin, int end)
 {
 	struct count *c = arg;
-	if (begin % c->grain != 0 || begin >= c->n || atomic_load(&c->done[begin]) != 0)
+	if (begin % c->grain != 0 || begin >= end || end > c->n ||
+	    atomic_load(&c->done[begin]) != 0 || atomic_load(&c->done[end - 1]) != 0)
 		atomic_fetch_add(&c->bad, 1);
 }
 
