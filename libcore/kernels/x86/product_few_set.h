@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: ISC
  *
  * Products of one token or some from the packed layout, by one width of vectors: of one token or two the
- * weights go from memory to the multiplier; of more, they are kept while the tokens pass by, where vectors
- * are wide two of them beside each other, so that a load of activations serves both.
+ * weights go from memory to the multiplier; of more, they are kept while the tokens pass by.
  * Included once for each instruction set; the table `few` at the end is what it calls.
  */
 #ifndef LLM_KERNELS_X86_PRODUCT_FEW_SET_H
@@ -20,8 +19,7 @@
 		else if (p->x->n_tok == 2)                                                     \
 			llm_stream_run(p, row0, row1, scratch, LLM_FORMAT_##name, 2);          \
 		else                                                                           \
-			llm_few_run(                                                           \
-			    p, row0, row1, scratch, LLM_FORMAT_##name, LLM_V_UNITS);           \
+			llm_few_run(p, row0, row1, scratch, LLM_FORMAT_##name);                \
 	}
 LLM_FORMATS_PACKED(FEW)
 

@@ -34,7 +34,6 @@ enum { LLM_FLOAT_WIDTH = 16 };
 #define llm_vector_load(p) _mm512_loadu_ps(p)
 #define llm_vector_store(p, v) _mm512_storeu_ps((p), (v))
 #define llm_vector_fma(a, b, c) _mm512_fmadd_ps((a), (b), (c))
-#define llm_vector_keep(v) __asm__ volatile("" : "+v"(v))
 #define llm_vector_halves(p) _mm512_cvtph_ps(llm_load256(p))
 #define llm_vector_brains(p) \
 	_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(llm_load256(p)), 16))
@@ -44,7 +43,6 @@ enum { LLM_FLOAT_WIDTH = 8 };
 #define llm_vector_load(p) _mm256_loadu_ps(p)
 #define llm_vector_store(p, v) _mm256_storeu_ps((p), (v))
 #define llm_vector_fma(a, b, c) _mm256_fmadd_ps((a), (b), (c))
-#define llm_vector_keep(v) __asm__ volatile("" : "+x"(v))
 #define llm_vector_halves(p) _mm256_cvtph_ps(llm_load128(p))
 #define llm_vector_brains(p) \
 	_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(llm_load128(p)), 16))
@@ -248,11 +246,11 @@ llm_float_tile(const struct llm_floats *s, int r, int t, const int n_row, const 
 			for (int i = 0; i < n_row; i++) {
 				w[i] = llm_float_weights(s->row[r + i], k, type);
 				if (n > 1)
-					llm_vector_keep(w[i]);
+					llm_v_keep(w[i]);
 			}
 			for (int j = 0; j < n; j++) {
 				llm_vector v = llm_vector_load(x + (size_t)j * stride + k);
-				llm_vector_keep(v); /* or gcc loads it once for each row */
+				llm_v_keep(v); /* or gcc loads it once for each row */
 				for (int i = 0; i < n_row; i++)
 					acc[i][j] = llm_vector_fma(w[i], v, acc[i][j]);
 			}
@@ -312,11 +310,11 @@ llm_float_tile_end(
 		__m512 w[4];
 		for (int i = 0; i < 4; i++) {
 			w[i] = llm_float_weights(s->row[r + i], k, type);
-			llm_vector_keep(w[i]);
+			llm_v_keep(w[i]);
 		}
 		for (int j = 0; j < n; j++) {
 			__m512 v = _mm512_loadu_ps(x + (size_t)j * stride + k);
-			llm_vector_keep(v);
+			llm_v_keep(v);
 			for (int i = 0; i < 4; i++)
 				acc[i][j] = _mm512_fmadd_ps(w[i], v, acc[i][j]);
 		}

@@ -159,6 +159,25 @@ llm_packed_spread(struct llm_panel *s, struct llm_format f, struct llm_packed_bl
 		    f, llm_packed_minima(at, j / 2), j % 2 * 2, j % 2 * 2 + 1);
 }
 
+/*
+ * Of a panel of n_lane rows: the sum of minima times activation sums over block b of 256, which has n_pair pairs
+ * of them; of token t and vector h of the rows.
+ */
+LLM_INLINE llm_vi
+llm_panel_msum(
+    const struct llm_panel *s, int t, int b, int h, const int n_pair, const int n_lane)
+{
+	llm_vi msum = llm_v_zero();
+	const int16_t *sums =
+	    n_pair == 4 ? s->x.pair + (size_t)t * s->x.b_stride / 2 + s->k0 / 32 + b * 8
+			: s->x.bsum + (size_t)t * s->x.b_stride + s->k0 / 16 + b * 16;
+	for (int j = 0; j < n_pair; j++)
+		msum = llm_v_dot16(msum,
+		    *(const llm_vi *)(s->min + (b * n_pair + j) * n_lane + h * LLM_V_LANES),
+		    llm_v_broadcast(sums + 2 * j));
+	return msum;
+}
+
 /* llm_panel_fill of a packed matrix; past row1 the last eight rows stand again. */
 LLM_INLINE void
 llm_packed_fill(struct llm_panel *s, const struct llm_product *p, struct llm_format f, int row0,

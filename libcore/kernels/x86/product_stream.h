@@ -221,8 +221,10 @@ llm_stream_block32(
 	}
 }
 
-/* isum += sub j of a block of 256, or of a half of Q6_K, sub `at` of the row: j is a constant.  scales: of
- * each unit, of four subs. */
+/*
+ * isum += sub j of a block of 256, or of a half of Q6_K, sub `at` of the row: j is a constant.  scales: of
+ * each unit, of four subs.
+ */
 LLM_INLINE void
 llm_stream_sub(struct llm_stream_sums *isum, llm_vi scales[LLM_STREAMS],
     const struct llm_stream *s, struct llm_format f, const int T, const int j, int at)
@@ -266,13 +268,13 @@ llm_stream_sums256(struct llm_stream_sums *isum, struct llm_stream *s, struct ll
 	llm_stream_zero(isum, T);
 	/* Written out, as compilers leave a loop. */
 #define SUB(j)                                               \
-	llm_streams_fetch(&s->w, f, 0, LLM_STREAMS, (j), n); \
-	llm_stream_sub(isum, scales, s, f, T, (j) % 8, at * n + (j));
-	SUB(0) SUB(1) SUB(2) SUB(3) SUB(4) SUB(5) SUB(6) SUB(7) if (n == 16)
-	{
+	llm_streams_fetch(&s->w, f, 0, LLM_STREAMS, (j), n), \
+	    llm_stream_sub(isum, scales, s, f, T, (j) % 8, at * n + (j))
+	SUB(0), SUB(1), SUB(2), SUB(3), SUB(4), SUB(5), SUB(6), SUB(7);
+	if (n == 16) {
 		for (int u = 0; u < LLM_STREAMS; u++)
 			s->b[u] = llm_packed_second(s->b[u]);
-		SUB(8) SUB(9) SUB(10) SUB(11) SUB(12) SUB(13) SUB(14) SUB(15)
+		SUB(8), SUB(9), SUB(10), SUB(11), SUB(12), SUB(13), SUB(14), SUB(15);
 	}
 #undef SUB
 	llm_stream_rows(isum, T);

@@ -42,23 +42,6 @@ prepare_start(const struct llm_panel *s, int t, const int n, const int sub)
 	}
 }
 
-/* tile[token][pair] = the activations' sums by 32, two int16 together, for n tokens. */
-LLM_INLINE void
-prepare_pairs(const struct llm_panel *s, int t, const int n)
-{
-	for (int i = 0; i < n; i++) {
-		const int16_t *bsum = s->x.bsum + (size_t)(t + i) * s->x.b_stride + s->k0 / 16;
-		int16_t *to = (int16_t *)(s->tile + i * SUBS);
-		for (int j = 0; j < s->n_col / 16; j += 16) {
-			__m256i v =
-			    _mm256_madd_epi16(llm_load256(bsum + j), _mm256_set1_epi16(1));
-			_mm_store_si128(
-			    (__m128i *)(to + j / 2), _mm_packs_epi32(_mm256_castsi256_si128(v),
-							 _mm256_extracti128_si256(v, 1)));
-		}
-	}
-}
-
 /* acc[row half][token] = the dots over sub j, from the zero point's share. */
 LLM_INLINE void
 dots(llm_vi acc[2][TOKENS], const struct llm_panel *s, struct llm_panel_kind kind, int t, int j,
@@ -118,21 +101,6 @@ tile32(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind kin
 	}
 }
 
-/* The sum of minima times activation sums over block b, rows of half h, token i of the tile. */
-LLM_INLINE llm_vi
-minima(const struct llm_panel *s, int t, int i, int b, int h, const int n_pair)
-{
-	llm_vi msum = llm_v_zero();
-	const int16_t *bsum =
-	    n_pair == 4 ? (const int16_t *)(s->tile + i * SUBS) + b * 8
-			: s->x.bsum + (size_t)(t + i) * s->x.b_stride + s->k0 / 16 + b * 16;
-	for (int j = 0; j < n_pair; j++)
-		msum =
-		    llm_v_dot16(msum, load(s->min + (b * n_pair + j) * LANES + h * LLM_V_LANES),
-			llm_v_broadcast(bsum + 2 * j));
-	return msum;
-}
-
 /* c[token][row] after block b of 256, from its integer sums. */
 LLM_INLINE void
 fold256(const struct llm_panel *s, struct llm_panel_kind kind, float *c, llm_vi isum[2][TOKENS],
@@ -145,7 +113,7 @@ fold256(const struct llm_panel *s, struct llm_panel_kind kind, float *c, llm_vi 
 			float *to = c + i * LANES + h * LLM_V_LANES;
 			llm_vf z = LLM_V(mul_ps)(d, LLM_V(cvtepi32_ps)(isum[h][i]));
 			if (kind.min) {
-				llm_vi msum = minima(s, t, i, b, h, 128 / kind.sub);
+				llm_vi msum = llm_panel_msum(s, t + i, b, h, 128 / kind.sub, LANES);
 				z = LLM_V(fnmadd_ps)(
 				    LLM_V(load_ps)(s->m + b * LANES + h * LLM_V_LANES),
 				    LLM_V(cvtepi32_ps)(msum), z);
@@ -165,8 +133,6 @@ tile256(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind ki
 	const int n_sub = 256 / kind.sub;
 	if (kind.zero)
 		prepare_start(&s, t, n, kind.sub);
-	else if (kind.sub == 32)
-		prepare_pairs(&s, t, n);
 	for (int b = 0; b < s.n_col / 256; b++) {
 		llm_vi isum[2][TOKENS];
 		for (int i = 0; i < n; i++)

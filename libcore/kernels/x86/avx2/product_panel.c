@@ -26,7 +26,7 @@ enum {
 };
 
 _Static_assert(
-    TOKENS *WORDS *(int)sizeof(int32_t) <= (int)LLM_PANEL_TILE * LLM_PANEL_COLUMNS * 2,
+    sizeof(int32_t) * TOKENS * WORDS <= (size_t)LLM_PANEL_TILE * LLM_PANEL_COLUMNS * 2,
     "scratch has room for a tile's activations");
 
 LLM_INLINE __m256i
@@ -170,21 +170,6 @@ tile32(const struct llm_panel *panel, int t, float *c, struct llm_panel_kind kin
 	}
 }
 
-/* The sum of minima times activation sums over block b, rows of half h, token t. */
-LLM_INLINE __m256i
-minima(const struct llm_panel *s, int t, int b, int h, const int n_pair)
-{
-	__m256i msum = _mm256_setzero_si256();
-	const int16_t *bsum =
-	    n_pair == 4 ? s->x.pair + (size_t)t * s->x.b_stride / 2 + s->k0 / 32 + b * 8
-			: s->x.bsum + (size_t)t * s->x.b_stride + s->k0 / 16 + b * 16;
-	for (int j = 0; j < n_pair; j++)
-		msum = _mm256_add_epi32(
-		    msum, _mm256_madd_epi16(load(s->min + (b * n_pair + j) * LANES + h * 8),
-			      broadcast(bsum + 2 * j)));
-	return msum;
-}
-
 /* c[token][row] after block b of 256, from its integer sums. */
 LLM_INLINE void
 fold256(const struct llm_panel *s, struct llm_panel_kind kind, float *c,
@@ -197,7 +182,8 @@ fold256(const struct llm_panel *s, struct llm_panel_kind kind, float *c,
 			float *to = c + i * LANES + h * 8;
 			__m256 z = _mm256_mul_ps(d, _mm256_cvtepi32_ps(isum[h][i]));
 			if (kind.min) {
-				__m256i msum = minima(s, t + i, b, h, 128 / kind.sub);
+				__m256i msum =
+				    llm_panel_msum(s, t + i, b, h, 128 / kind.sub, LANES);
 				z = _mm256_fnmadd_ps(_mm256_load_ps(s->m + b * LANES + h * 8),
 				    _mm256_cvtepi32_ps(msum), z);
 			}
