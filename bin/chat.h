@@ -10,8 +10,6 @@
 #include "bin/tool_answer.h"
 #include "tokenize/template.h"
 
-#include <time.h>
-
 /* How much of a prompt is kept for other calls. */
 enum chat_scope {
 	CHAT_KEEP_ALL,
@@ -41,8 +39,7 @@ struct chat {
 	size_t n_keep;         /* of that, what may be kept */
 	struct llm_ids answer; /* ids of the answer that grows */
 	size_t newlines;       /* at its end, held back */
-	struct timespec begin,
-	    first; /* of the run: when it began, when the prompt was computed */
+	double begin, first;   /* of the run: when it began, when the prompt was computed */
 };
 
 /* Opens the model as the options say, or dies. */

@@ -7,6 +7,7 @@
 #include "bin/chat.h"
 #include "bin/tool_sampling.h"
 #include "libcore/size.h"
+#include "libcore/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -216,26 +217,17 @@ on_progress(void *context, int done)
 {
 	struct chat *c = context;
 	(void)done;
-	clock_gettime(CLOCK_MONOTONIC, &c->first);
-}
-
-static double
-seconds(const struct timespec *from, const struct timespec *to)
-{
-	return (double)(to->tv_sec - from->tv_sec) +
-	       1e-9 * (double)(to->tv_nsec - from->tv_nsec);
+	c->first = llm_clock_s();
 }
 
 static void
 report(const struct chat *c, const struct llm_generate_result *r)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	tool_note(
 	    "prompt %d tokens, %d of them computed before, the others in %.3f s; answer %d "
 	    "tokens in %.3f s; stop: %s",
-	    r->n_prompt, r->n_kept, seconds(&c->begin, &c->first), r->n_out,
-	    seconds(&c->first, &now), llm_generate_stop_name(r->stop));
+	    r->n_prompt, r->n_kept, c->first - c->begin, r->n_out, llm_clock_s() - c->first,
+	    llm_generate_stop_name(r->stop));
 }
 
 /* The answer becomes a message; a question without an answer is taken back. */
@@ -278,7 +270,7 @@ run(enum llm_generate_stop *stop, struct chat *c, const struct llm_ids *prompt,
 	    .cancel = cancel,
 	    .progress = on_progress,
 	    .context = c};
-	clock_gettime(CLOCK_MONOTONIC, &c->begin);
+	c->begin = llm_clock_s();
 	c->first = c->begin;
 	c->n_keep = keepable(c);
 	int r = tool_answer_run(&result, &c->by, &request, c->n_keep, err);

@@ -10,11 +10,11 @@
 #include "bin/tool_ids.h"
 #include "bin/tool_run.h"
 #include "bin/tool_sampling.h"
+#include "libcore/clock.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int n_max = -1;
 static bool ids_in, ids_out, json;
@@ -57,7 +57,7 @@ static const struct tool tool = {.name = "llm-generate",
 struct answer {
 	struct tool_buffer text;
 	struct llm_ids ids;
-	struct timespec begin, first;
+	double begin, first; /* seconds (libcore/clock.h) */
 };
 
 static void
@@ -85,7 +85,7 @@ on_progress(void *context, int done)
 {
 	struct answer *a = context;
 	(void)done;
-	clock_gettime(CLOCK_MONOTONIC, &a->first);
+	a->first = llm_clock_s();
 }
 
 static void
@@ -100,24 +100,16 @@ json_print(const struct answer *a, const struct llm_generate_result *r)
 	    llm_generate_stop_name(r->stop));
 }
 
-static double
-seconds(const struct timespec *from, const struct timespec *to)
-{
-	return (double)(to->tv_sec - from->tv_sec) +
-	       1e-9 * (double)(to->tv_nsec - from->tv_nsec);
-}
-
 static void
 report(const struct answer *a, const struct llm_generate_result *r)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	double now = llm_clock_s();
 	tool_note("prompt %d tokens, %d of them kept, %.1f tok/s; answer %d tokens, %.1f "
 		  "tok/s, %d of %d "
 		  "guesses right; "
 		  "stop: %s",
-	    r->n_prompt, r->n_kept, r->n_prompt / seconds(&a->begin, &a->first), r->n_out,
-	    r->n_out / seconds(&a->first, &now), r->n_right, r->n_draft,
+	    r->n_prompt, r->n_kept, r->n_prompt / (a->first - a->begin), r->n_out,
+	    r->n_out / (now - a->first), r->n_right, r->n_draft,
 	    llm_generate_stop_name(r->stop));
 }
 
@@ -165,7 +157,7 @@ main(int argc, char **argv)
 	    .answer = &params,
 	    .progress = on_progress,
 	    .context = &answer};
-	clock_gettime(CLOCK_MONOTONIC, &answer.begin);
+	answer.begin = llm_clock_s();
 	if (tool_answer_run(&result, &by, &request, prompt.n, &err) < 0)
 		tool_die(&err);
 	if (json)

@@ -10,12 +10,12 @@
 #include "libcore/gguf_pack.h"
 #include "libcore/newfile.h"
 #include "libcore/packed.h"
+#include "libcore/clock.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -61,20 +61,18 @@ watch(void)
 
 /* What the terminal shows of a long run. */
 struct shown {
-	struct timespec begin;
-	int percent; /* shown last; -1: nothing yet */
+	int64_t begin; /* ms (libcore/clock.h) */
+	int percent;   /* shown last; -1: nothing yet */
 };
 
 static void
 progress(void *context, size_t done, size_t total)
 {
 	struct shown *s = context;
-	struct timespec now;
 	char line[64];
 	int percent = (int)(100.0 * (double)done / (double)total);
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	/* What is over within a second needs no word. */
-	if (percent == s->percent || now.tv_sec - s->begin.tv_sec < 1)
+	if (percent == s->percent || llm_clock_ms() - s->begin < 1000)
 		return;
 	s->percent = percent;
 	int n = snprintf(line, sizeof line, "\r%s: %d %%", tool.name, percent);
@@ -88,7 +86,7 @@ pack(int fd, const char *from, struct llm_err *err)
 	static const char clear[] = "\r\033[K";
 	struct shown s = {.percent = -1};
 	struct llm_gguf_pack_watch told = {progress, &s};
-	clock_gettime(CLOCK_MONOTONIC, &s.begin);
+	s.begin = llm_clock_ms();
 	int rc = llm_gguf_pack_watched(
 	    fd, from, opt.back, isatty(STDERR_FILENO) ? &told : NULL, err);
 	ssize_t ignored = s.percent < 0 ? 0 : write(STDERR_FILENO, clear, sizeof clear - 1);

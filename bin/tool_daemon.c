@@ -9,11 +9,11 @@
 #include "bin/tool_private.h"
 #include "bin/tool_run.h"
 #include "libcore/client.h"
+#include "libcore/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Escape sequence: clear the line from the cursor on. */
@@ -67,7 +67,7 @@ struct tool_daemon {
 	bool verbose;
 	/* What a terminal shows. */
 	bool draws, drawn;
-	struct timespec begin;
+	int64_t begin;       /* ms (libcore/clock.h) */
 	int queue, done, of; /* queue < 0: not waiting; of 0: no prompt under way */
 };
 
@@ -191,12 +191,8 @@ static void
 draw(struct tool_daemon *d)
 {
 	char line[160];
-	struct timespec now;
 	int n = 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!d->draws ||
-	    (now.tv_sec - d->begin.tv_sec) * 1000 + (now.tv_nsec - d->begin.tv_nsec) / 1000000 <
-		QUIET_MS)
+	if (!d->draws || llm_clock_ms() - d->begin < QUIET_MS)
 		return;
 	if (d->of > 0)
 		n = snprintf(line, sizeof line, CLEAR "%s: %d of %d tokens read", tool_name(),
@@ -348,7 +344,7 @@ ask(struct asking *a, struct llm_err *err)
 	a->cancelled = false;
 	d->lost = true;
 	d->queue = -1;
-	clock_gettime(CLOCK_MONOTONIC, &d->begin);
+	d->begin = llm_clock_ms();
 	int rc = send_request(a, err);
 	while (rc >= 0) {
 		if (r->cancel != NULL && !a->cancelled && r->cancel(r->context) &&

@@ -5,6 +5,7 @@
  */
 #include "bin/tool_private.h"
 #include "bin/tool_records.h"
+#include "libcore/clock.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -20,23 +21,14 @@ show(const char *line, size_t n)
 	(void)ignored;
 }
 
-static double
-seconds(const struct timespec *from, const struct timespec *to)
-{
-	return (double)(to->tv_sec - from->tv_sec) +
-	       1e-9 * (double)(to->tv_nsec - from->tv_nsec);
-}
-
 void
 tool_records_progress(struct tool_records *r, uintmax_t n, uintmax_t end_byte)
 {
-	struct timespec now;
 	char line[160];
 	if (!r->draws)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	double spent = seconds(&r->begin, &now);
-	if (seconds(&r->drawn, &now) < 0.5)
+	double now = llm_clock_s(), spent = now - r->begin;
+	if (now - r->drawn < 0.5)
 		return;
 	r->drawn = now;
 	int len = snprintf(line, sizeof line, CLEAR "%s: %ju records, %.0f/s", tool_name(), n,

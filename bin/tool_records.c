@@ -6,6 +6,7 @@
 #include "bin/tool_records.h"
 #include "bin/tool_private.h"
 #include "bin/tool_resume.h"
+#include "libcore/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -129,7 +130,7 @@ tool_records_open(struct tool_records *r, char *const *paths, unsigned flags)
 	r->n_byte = r->draws ? count_bytes(r) : 0;
 	if (tool_records_said.resume != NULL)
 		r->skip = tool_resume(tool_records_said.resume);
-	clock_gettime(CLOCK_MONOTONIC, &r->begin);
+	r->begin = llm_clock_s();
 	r->drawn = r->begin;
 }
 

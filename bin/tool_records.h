@@ -19,7 +19,6 @@
 #include "bin/tool.h"
 
 #include <stdint.h>
-#include <time.h>
 
 /* What the options set; a program may read it after tool_start. */
 struct tool_records_said {
@@ -75,8 +74,9 @@ struct tool_records {
 	    n_byte; /* read, before this file, of all inputs (0: not known) */
 	uintmax_t n_bad;
 	int status;
-	bool draws;                   /* progress is shown */
-	struct timespec begin, drawn; /* of the run, of the last progress shown */
+	bool draws; /* progress is shown */
+	double begin,
+	    drawn; /* seconds (libcore/clock.h): of the run, of the last progress shown */
 };
 
 /*

@@ -4,9 +4,9 @@
  * The phase clock; see phase.h.
  */
 #include "libcore/phase.h"
+#include "libcore/clock.h"
 
 #include <string.h>
-#include <time.h>
 
 static const char *const names[LLM_PHASE_N] = {
     [LLM_PHASE_BETWEEN] = "between",
@@ -23,14 +23,6 @@ static const char *const names[LLM_PHASE_N] = {
     [LLM_PHASE_FINITE] = "finite",
 };
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 const char *
 llm_phase_name(enum llm_phase phase)
 {
@@ -43,13 +35,13 @@ llm_phase_start(struct llm_phases *p, bool on)
 	memset(p, 0, sizeof *p);
 	p->on = on;
 	if (on)
-		p->at = now_ns();
+		p->at = (uint64_t)llm_clock_ns();
 }
 
 void
 llm_phase_look(struct llm_phases *p, bool waited)
 {
-	uint64_t now = now_ns();
+	uint64_t now = (uint64_t)llm_clock_ns();
 	(waited ? p->wait_ns : p->work_ns)[p->now] += now - p->at;
 	p->at = now;
 }
