@@ -33,7 +33,15 @@ same "$n at once get what each gets alone" "$T/alone" "$T/out"
 same 'and once more, with all prefixes kept' "$T/alone" "$T/out"
 
 # What is there now is there after all that follows: without the model, whose prefixes are kept.
-fds() { find /proc/$pid/fd | wc -l; }
+# Who has just hung up may still have a descriptor: counted is what stays so for a while.
+fds() {
+	fds_last='' fds_wait=0
+	while fds_now=$(find /proc/$pid/fd | wc -l) && [ "$fds_now" != "$fds_last" ] && [ $((fds_wait += 1)) -lt 50 ]; do
+		fds_last=$fds_now
+		sleep 0.3
+	done
+	echo "$fds_now"
+}
 memory() { awk '/^RssAnon/ { print $2 }' /proc/$pid/status; }
 without() {
 	llmctl -s "$S" unload "$model"
